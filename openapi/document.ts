@@ -1,0 +1,126 @@
+// The OpenAPI 3.1 document: what stands around the routes, and the routes in the order of a user's day. It is built
+// from the contracts alone, so that the same contracts always give the same bytes.
+
+import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
+import manifest from "../deno.json" with { type: "json" };
+import { readMe } from "./account.ts";
+import { headerComponents } from "./headers.ts";
+import { register, resendOtp, verifyOtp } from "./registration.ts";
+import * as service from "./service.ts";
+import { login, logout, refreshTokens, verifyToken } from "./sessions.ts";
+
+/** Every operation there is. */
+export const routes: readonly RouteConfig[] = [
+  register,
+  verifyOtp,
+  resendOtp,
+  login,
+  refreshTokens,
+  verifyToken,
+  logout,
+  readMe,
+  service.readHealth,
+  service.readReadiness,
+  service.readKeys,
+  service.readDocument,
+  service.readDocs,
+  service.readProblem,
+  service.readMailbox,
+];
+
+const GUIDE =
+  `Accounts, sign-in and sessions over HTTP. JSON in, JSON out; names in \`snake_case\`, times in UTC (RFC 3339),
+durations in whole seconds, ids UUIDv7.
+
+## Five minutes
+
+\`\`\`sh
+# 1. Register. The answer is a challenge; the code
+#    is in the mail (in development: /dev/mailbox).
+curl localhost:8000/api/v1/auth/register --json \\
+  '{ "email": "ada@example.com",
+     "password": "correct horse battery staple" }'
+
+# 2. Send the code back with the challenge_id:
+#    the account opens, and you are signed in.
+curl localhost:8000/api/v1/auth/verify-otp --json \\
+  '{ "challenge_id": "…", "code": "042137" }'
+
+# 3. Use the access token.
+curl localhost:8000/api/v1/me \\
+  -H 'Authorization: Bearer …'
+
+# 4. Before it ends, exchange the refresh token.
+curl localhost:8000/api/v1/auth/token/refresh \\
+  --json '{ "refresh_token": "…" }'
+\`\`\`
+
+## Tokens
+
+The access token is a signed JWT for 30 minutes. Other services check it with the keys of \`readKeys\`, without calling
+home; this server also looks whether the session still lives, so that a sign-out counts at once.
+
+The refresh token is for 24 hours and works once: each use answers the next one. A late second use is taken for a stolen
+copy and ends the session.
+
+## Mailed codes
+
+Every operation that mails a code answers with a **challenge**. Only who holds its \`challenge_id\` can try codes, five at
+most. Nothing in an answer tells whether an address has an account.
+
+## Errors
+
+Every error is \`application/problem+json\` (RFC 9457), on every path and status. Match \`code\`; \`type\` leads to a page that
+explains it. \`errors\` points at each member that does not fit, and never repeats its value. Members that the contract does
+not name are refused, so that a typing error does not pass for an omission.
+
+Besides what the operations list, any path can answer 404 \`route_unknown\`, and 405 \`method_not_allowed\` with \`Allow\`.
+
+## Limits
+
+Limits are exact sliding windows. \`RateLimit-Policy\` and \`RateLimit\` tell where you stand; at the limit the answer is 429
+\`rate_limited\`, and \`Retry-After\` is the second at which the next request is admitted.
+
+By default: 100 requests a day without a token, by network; 1000 a day with one, by user; and narrower ones for sign-in
+(5 a minute), registration (3 a minute) and codes (3 a minute).`;
+
+const TAGS = [
+  { name: "Registration", description: "From a stranger to an account." },
+  { name: "Sessions", description: "Sign in, stay signed in, sign out." },
+  { name: "Account", description: "The caller's own account." },
+  { name: "Service", description: "Health, keys and documentation." },
+];
+
+export type Document = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
+
+/** The document of `contracts`. */
+export function buildDocument(contracts: readonly RouteConfig[]): Document {
+  const app = new OpenAPIHono();
+  const registry = app.openAPIRegistry;
+  for (const contract of contracts) registry.registerPath(contract);
+  for (const [name, header] of Object.entries(headerComponents)) {
+    registry.registerComponent("headers", name, header);
+  }
+  registry.registerComponent("securitySchemes", "bearer", {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+    description: "The `access_token` that `verifyOtp`, `login` or `refreshTokens` answered.",
+  });
+  return app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Latchkey",
+      version: manifest.version,
+      description: GUIDE,
+      license: { name: "MIT", url: "https://opensource.org/license/mit" },
+    },
+    servers: [{ url: "/", description: "The server that this document came from." }],
+    tags: TAGS,
+  });
+}
+
+/** The bytes of openapi.json. */
+export function printDocument(contracts: readonly RouteConfig[]): string {
+  return JSON.stringify(buildDocument(contracts), null, 2) + "\n";
+}

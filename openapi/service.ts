@@ -1,0 +1,230 @@
+// The service itself, at the root and without limits: is it well, what does it offer, with which keys does it sign.
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { time } from "./fields.ts";
+import { anyAnswer, headers } from "./headers.ts";
+import { problemCodes, problems } from "./problem.ts";
+
+const page = z.string().max(1_000_000).openapi({ description: "A page for people." });
+
+export const readHealth = createRoute({
+  method: "get",
+  path: "/health",
+  operationId: "readHealth",
+  tags: ["Service"],
+  summary: "Ask whether the process lives",
+  description:
+    "Touches nothing: a failing store does not make a supervisor restart the process. See `readReadiness`.",
+  security: [],
+  responses: {
+    200: {
+      description: "It lives.",
+      headers: headers(...anyAnswer),
+      content: {
+        "application/json": {
+          schema: z.object({
+            status: z.literal("ok").openapi({ description: "Always `ok`.", example: "ok" }),
+          }),
+        },
+      },
+    },
+    ...problems("internal_error"),
+  },
+});
+
+export const readReadiness = createRoute({
+  method: "get",
+  path: "/ready",
+  operationId: "readReadiness",
+  tags: ["Service"],
+  summary: "Ask whether requests can be served",
+  description:
+    "Proves a write to the store. Says nothing about mail: mails wait in the outbox until their server is back.",
+  security: [],
+  responses: {
+    200: {
+      description: "The store takes writes.",
+      headers: headers(...anyAnswer),
+      content: {
+        "application/json": {
+          schema: z.object({
+            status: z.literal("ready").openapi({ description: "Always `ready`.", example: "ready" }),
+          }),
+        },
+      },
+    },
+    ...problems("internal_error", "unavailable"),
+  },
+});
+
+export const readDocument = createRoute({
+  method: "get",
+  path: "/openapi.json",
+  operationId: "readDocument",
+  tags: ["Service"],
+  summary: "Read this document",
+  description: "The OpenAPI 3.1 document of this server, to generate clients and tests from.",
+  security: [],
+  responses: {
+    200: {
+      description: "The document.",
+      headers: headers(...anyAnswer),
+      content: {
+        "application/json": {
+          schema: z.looseObject({
+            openapi: z.string().max(16).openapi({ description: "The version of OpenAPI.", example: "3.1.0" }),
+          }),
+        },
+      },
+    },
+    ...problems("internal_error"),
+  },
+});
+
+export const readDocs = createRoute({
+  method: "get",
+  path: "/docs",
+  operationId: "readDocs",
+  tags: ["Service"],
+  summary: "Read this document as a page",
+  description: "The same for people, with a way to try each operation. Works without internet access.",
+  security: [],
+  responses: {
+    200: {
+      description: "The page.",
+      headers: headers(...anyAnswer),
+      content: { "text/html": { schema: page } },
+    },
+    ...problems("internal_error"),
+  },
+});
+
+const key = z.object({
+  kty: z.literal("OKP").openapi({ description: "The family of keys (RFC 8037).", example: "OKP" }),
+  crv: z.literal("Ed25519").openapi({ description: "The curve.", example: "Ed25519" }),
+  x: z.string().max(64).openapi({
+    description: "The public key, base64url.",
+    example: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+  }),
+  kid: z.string().max(64).openapi({
+    description: "The name of the key, as in the header of a token.",
+    example: "k1",
+  }),
+  alg: z.literal("EdDSA").openapi({ description: "The algorithm to insist on.", example: "EdDSA" }),
+  use: z.literal("sig").openapi({ description: "For signatures only.", example: "sig" }),
+});
+
+export const KeySet = z.object({
+  keys: z.array(key).max(100).openapi({ description: "Newest first." }),
+}).openapi("KeySet", { description: "Public keys as a JSON Web Key Set (RFC 7517)." });
+
+export const readKeys = createRoute({
+  method: "get",
+  path: "/.well-known/jwks.json",
+  operationId: "readKeys",
+  tags: ["Service"],
+  summary: "Read the public keys of access tokens",
+  description:
+    `With these any service checks access tokens without calling home. Insist on \`alg\` EdDSA, \`typ\` at+jwt, \`iss\`,
+\`aud\` and \`exp\`. Fetch the keys again when a token names a \`kid\` that you do not know.`,
+  security: [],
+  responses: {
+    200: {
+      description: "The keys that sign now, or signed tokens which have not ended.",
+      headers: headers(...anyAnswer, "Cache-Control"),
+      content: { "application/json": { schema: KeySet } },
+    },
+    ...problems("internal_error", "unavailable"),
+  },
+});
+
+export const ProblemMeaning = z.object({
+  code: z.enum(problemCodes).openapi({ description: "The code.", example: "otp_expired" }),
+  status: z.int().min(400).max(599).openapi({ description: "The HTTP status it comes with.", example: 410 }),
+  title: z.string().max(120).openapi({
+    description: "What it means, in a few words.",
+    example: "Code is no longer good",
+  }),
+  advice: z.string().max(500).openapi({
+    description: "What to do about it.",
+    example: "Start the flow again.",
+  }),
+}).openapi("ProblemMeaning", { description: "What an error code means." });
+
+export const readProblem = createRoute({
+  method: "get",
+  path: "/problems/{code}",
+  operationId: "readProblem",
+  tags: ["Service"],
+  summary: "Read what an error code means",
+  description:
+    "Where `type` of an error leads: a page for people, JSON for programs that ask for it with `Accept`.",
+  security: [],
+  request: {
+    params: z.object({
+      code: z.string().min(1).max(64).openapi({
+        description: "The `code` of an error.",
+        example: "otp_expired",
+      }),
+    }),
+  },
+  responses: {
+    200: {
+      description: "What it means, and what to do.",
+      headers: headers(...anyAnswer),
+      content: { "text/html": { schema: page }, "application/json": { schema: ProblemMeaning } },
+    },
+    ...problems("route_unknown", "validation_failed", "internal_error"),
+  },
+});
+
+const mailboxItem = z.object({
+  id: z.string().max(64).openapi({
+    description: "The id of the mail.",
+    example: "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10",
+  }),
+  to: z.string().max(254).openapi({ description: "To whom.", example: "ada@example.com" }),
+  subject: z.string().max(998).openapi({
+    description: "The subject.",
+    example: "042137 is your Latchkey code",
+  }),
+  text: z.string().max(65_536).openapi({ description: "The plain part.", example: "Your code is 042137." }),
+  html: z.string().max(65_536).openapi({
+    description: "The HTML part.",
+    example: "<p>Your code is 042137.</p>",
+  }),
+  code: z.string().max(32).nullable().openapi({
+    description: "The code in it, if there is one.",
+    example: "042137",
+  }),
+  kind: z.string().max(64).openapi({ description: "Which mail it is.", example: "registration_code" }),
+  sent_at: time("When it was sent."),
+});
+
+export const readMailbox = createRoute({
+  method: "get",
+  path: "/dev/mailbox",
+  operationId: "readMailbox",
+  tags: ["Service"],
+  summary: "Read the mails of a development server",
+  description:
+    `Newest first: a page for people, JSON for programs that ask for it with \`Accept\`. There is a mailbox only in
+development and only while no SMTP server is set; otherwise this path is a 404 like any unknown one.`,
+  security: [],
+  responses: {
+    200: {
+      description: "The mails.",
+      headers: headers(...anyAnswer, "Cache-Control"),
+      content: {
+        "application/json": {
+          schema: z.object({
+            data: z.array(mailboxItem).max(100).openapi({ description: "The newest mails." }),
+            next_cursor: z.null().openapi({ description: "There are no further pages." }),
+          }),
+        },
+        "text/html": { schema: page },
+      },
+    },
+    ...problems("route_unknown", "internal_error", "unavailable"),
+  },
+});

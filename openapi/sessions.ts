@@ -1,0 +1,144 @@
+// Signing in, staying signed in, and signing out. A session is one device; each refresh gives it new tokens.
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { accessToken, email, id, password, refreshToken, userId } from "./fields.ts";
+import { headers, privateAnswer } from "./headers.ts";
+import { anyRoute, bodyRoute, problems, signedInRoute } from "./problem.ts";
+import { signedInAnswer, Tokens } from "./tokens.ts";
+import { role } from "./user.ts";
+
+export const login = createRoute({
+  method: "post",
+  path: "/api/v1/auth/login",
+  operationId: "login",
+  tags: ["Sessions"],
+  summary: "Sign in",
+  description:
+    `Opens a session on this device. Send \`access_token\` with each request, and exchange \`refresh_token\` at
+\`refreshTokens\` before \`expires_in\` seconds are over.
+
+An unknown address, one that was never confirmed and a wrong password get the same 401, after the same time. Five
+attempts a minute, by network and by account.`,
+  security: [],
+  request: {
+    body: {
+      required: true,
+      content: { "application/json": { schema: z.strictObject({ email, password }) } },
+    },
+  },
+  responses: {
+    200: signedInAnswer,
+    ...problems(...anyRoute, ...bodyRoute, "credentials_invalid", "account_disabled"),
+  },
+});
+
+export const refreshTokens = createRoute({
+  method: "post",
+  path: "/api/v1/auth/token/refresh",
+  operationId: "refreshTokens",
+  tags: ["Sessions"],
+  summary: "Exchange a refresh token for new tokens",
+  description:
+    `A refresh token works once. Presented again within ten seconds (an answer that got lost, two tabs) it gives
+the same successor. Presented later it is taken for a stolen copy: 401 \`refresh_token_reused\`, the session ends at once,
+and its owner is mailed.
+
+Store the new pair before you use it. A session ends 30 days after sign-in, however often it is refreshed.`,
+  security: [],
+  request: {
+    body: {
+      required: true,
+      content: { "application/json": { schema: z.strictObject({ refresh_token: refreshToken }) } },
+    },
+  },
+  responses: {
+    200: {
+      description: "New tokens of the same session. The refresh token that was sent is used up.",
+      headers: headers(...privateAnswer),
+      content: { "application/json": { schema: Tokens } },
+    },
+    ...problems(
+      ...anyRoute,
+      ...bodyRoute,
+      "refresh_token_invalid",
+      "refresh_token_reused",
+      "account_disabled",
+    ),
+  },
+});
+
+const numericDate = (description: string): z.ZodInt =>
+  z.int().min(0).openapi({ description: `${description}, in seconds since 1970.`, example: 1_795_253_400 });
+
+export const InactiveToken = z.object({
+  active: z.literal(false).openapi({
+    description: "No access token of a session that lives.",
+    example: false,
+  }),
+}).openapi("InactiveToken", {
+  description: "Whatever is the matter with the token, no more is said. A refresh token is also none.",
+});
+
+export const ActiveToken = z.object({
+  active: z.literal(true).openapi({ description: "The token is good now.", example: true }),
+  sub: userId,
+  sid: id().openapi({ description: "The id of the session." }),
+  role,
+  exp: numericDate("When the token ends"),
+  iat: numericDate("When the token was issued"),
+  iss: z.string().max(2048).openapi({ description: "Who issued it.", example: "https://auth.example.com" }),
+  aud: z.string().max(2048).openapi({ description: "Whom it is for.", example: "https://auth.example.com" }),
+  token_type: z.literal("Bearer").openapi({ description: "How the token is sent.", example: "Bearer" }),
+}).openapi("ActiveToken", {
+  description: "The claims of an access token whose session lives (RFC 7662 §2.2).",
+});
+
+export const verifyToken = createRoute({
+  method: "post",
+  path: "/api/v1/auth/token/verify",
+  operationId: "verifyToken",
+  tags: ["Sessions"],
+  summary: "Ask whether an access token is good now",
+  description:
+    `For services that must know of a sign-out at once (RFC 7662 terms). Those that can live with up to 30 minutes
+check the signature themselves, with the keys of \`readKeys\`.`,
+  security: [],
+  request: {
+    body: {
+      required: true,
+      content: { "application/json": { schema: z.strictObject({ token: accessToken }) } },
+    },
+  },
+  responses: {
+    200: {
+      description: "The claims of a good token, or `active: false` and nothing else.",
+      headers: headers(...privateAnswer),
+      content: {
+        "application/json": { schema: z.discriminatedUnion("active", [ActiveToken, InactiveToken]) },
+      },
+    },
+    ...problems(...anyRoute, ...bodyRoute),
+  },
+});
+
+export const logout = createRoute({
+  method: "post",
+  path: "/api/v1/auth/logout",
+  operationId: "logout",
+  tags: ["Sessions"],
+  summary: "Sign out",
+  description:
+    `Ends the session of the access token at once, on every instance: neither its access token nor its refresh
+token is good from now on. The body may be left out; \`refresh_token\` is taken for the sake of clients that send it.`,
+  security: [{ bearer: [] }],
+  request: {
+    body: {
+      required: false,
+      content: { "application/json": { schema: z.strictObject({ refresh_token: refreshToken.optional() }) } },
+    },
+  },
+  responses: {
+    204: { description: "Signed out.", headers: headers(...privateAnswer) },
+    ...problems(...anyRoute, ...bodyRoute, ...signedInRoute),
+  },
+});
