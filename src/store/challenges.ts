@@ -1,0 +1,263 @@
+// Challenges: the one mechanism behind every mailed code. Whoever holds the id may guess, five times in all; a
+// guess and its count are one commit, and so is the right code and all that it opens. The store knows the id only
+// as a hash, and what the flow needs in the end is sealed under the id itself.
+
+import { createCode, hashCode, spellCode } from "../code.ts";
+import type { Deps } from "../deps.ts";
+import { newId } from "../id.ts";
+import type { MailContent } from "../mail/content.ts";
+import { digest, isSameHash } from "../secrets.ts";
+import { admitOne, countIn, recordOne } from "../window.ts";
+import { type ChallengePurpose, type ChallengeRecord, keys } from "./keys.ts";
+import { type Change, isPresent, LOST, untilCommitted } from "./kv.ts";
+import { addMail } from "./mails.ts";
+import { isEmailTaken } from "./users.ts";
+
+/** What each flow keeps until its code is confirmed. */
+export interface ChallengePayloads {
+  readonly registration: {
+    readonly passwordHash: string;
+    readonly username: string | null;
+    readonly name: string | null;
+    readonly locale: string | null;
+  };
+  readonly password_reset: Record<never, never>;
+  readonly email_change: Record<never, never>;
+  readonly account_deletion: Record<never, never>;
+}
+
+/** A flow that begins. */
+export interface ChallengeDraft<Purpose extends ChallengePurpose> {
+  readonly purpose: Purpose;
+  /** Where the code goes: canonical. */
+  readonly email: string;
+  /** The account it is for; null when there is none, and then no code will open it. */
+  readonly userId: string | null;
+  readonly codeEpoch: number;
+  readonly payload: ChallengePayloads[Purpose];
+}
+
+/** A challenge as its caller sees it. */
+export interface IssuedChallenge {
+  readonly challengeId: string;
+  readonly purpose: ChallengePurpose;
+  readonly codeExpiresAtMs: number;
+  readonly resendAfterMs: number;
+}
+
+export type Resend =
+  | { readonly outcome: "sent"; readonly challenge: IssuedChallenge }
+  | { readonly outcome: "early"; readonly retryAfterSeconds: number }
+  | { readonly outcome: "dead" };
+
+export interface Guess<Purpose extends ChallengePurpose> {
+  readonly purpose: Purpose;
+  readonly challengeId: string;
+  /** As the contract's field gives it: upper case, no hyphens. */
+  readonly plainCode: string;
+  /** Of the signed-in caller; null on public routes. */
+  readonly userId: string | null;
+}
+
+/** A challenge whose code was right, before the commit that uses it up. */
+export interface OpenedChallenge<Purpose extends ChallengePurpose> {
+  readonly challengeHash: string;
+  readonly email: string;
+  readonly userId: string | null;
+  readonly codeEpoch: number;
+  readonly payload: ChallengePayloads[Purpose];
+}
+
+export type Attempt<Result> =
+  | { readonly outcome: "opened"; readonly result: Result }
+  | { readonly outcome: "wrong"; readonly attemptsRemaining: number }
+  | { readonly outcome: "dead" };
+
+type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs">;
+
+const WRONG_GUESSES_MAX = 5;
+const RESENDS_MAX = 5;
+/** From so many wrong guesses against one account in a day on, its codes are long. */
+const ESCALATION = { limit: 10, windowMs: 24 * 60 * 60 * 1000 } as const;
+
+/**
+ * Begins a flow: the challenge and its mail are one commit, with whatever `join` adds to it. Null when `join` says
+ * false. Costs and looks the same whether or not the address has an account.
+ */
+export function insertChallenge<Purpose extends ChallengePurpose>(
+  deps: StoreDeps,
+  draft: ChallengeDraft<Purpose>,
+  join: (
+    change: Change,
+    challenge: { readonly hash: string; readonly expiresAtMs: number },
+  ) => Promise<boolean>,
+): Promise<IssuedChallenge | null> {
+  const { kv, config, secrets, nowMs } = deps;
+  return untilCommitted(async () => {
+    const now = nowMs();
+    const challengeId = newId(now);
+    const challengeHash = digest(challengeId);
+    const change = kv.change();
+    const base = {
+      purpose: draft.purpose,
+      userId: draft.userId,
+      codeEpoch: draft.codeEpoch,
+      guessSubject: secrets.mac("guesses", draft.userId ?? draft.email),
+      wrongGuesses: 0,
+      sealed: secrets.seal("challenge", challengeId, { email: draft.email, payload: draft.payload }),
+      createdAtMs: now,
+    };
+    const code = await addCode(deps, change, { challengeId, email: draft.email, codeNumber: 1, ...base });
+    const expiresAtMs = draft.purpose === "registration"
+      ? now + config.registrationTtlMs
+      : code.codeExpiresAtMs;
+    change.set(keys.challenge(challengeHash), { ...base, ...code, expiresAtMs });
+    if (!await join(change, { hash: challengeHash, expiresAtMs })) return null;
+    return await change.commit() ? issued(challengeId, { ...base, ...code }) : LOST;
+  });
+}
+
+/** Mails a new code for a living challenge; the old code dies with the same commit. */
+export function resendCode(deps: StoreDeps, challengeId: string): Promise<Resend> {
+  const { kv, secrets, nowMs } = deps;
+  const challengeHash = digest(challengeId);
+  return untilCommitted(async (): Promise<Resend | typeof LOST> => {
+    const entry = await kv.find(keys.challenge(challengeHash));
+    if (!isPresent(entry)) return { outcome: "dead" };
+    const challenge = entry.value;
+    const sealed = openSeal(secrets, challengeId, challenge);
+    if (!sealed || challenge.wrongGuesses >= WRONG_GUESSES_MAX || challenge.codeNumber > RESENDS_MAX) {
+      return { outcome: "dead" };
+    }
+    if (nowMs() < challenge.resendAfterMs) {
+      return { outcome: "early", retryAfterSeconds: Math.ceil((challenge.resendAfterMs - nowMs()) / 1000) };
+    }
+    const change = kv.change().check(entry);
+    const code = await addCode(deps, change, {
+      ...challenge,
+      challengeId,
+      email: sealed.email,
+      codeNumber: challenge.codeNumber + 1,
+    });
+    const expiresAtMs = challenge.purpose === "registration" ? challenge.expiresAtMs : code.codeExpiresAtMs;
+    const renewed = { ...challenge, ...code, expiresAtMs };
+    change.set(entry.key, renewed);
+    return await change.commit() ? { outcome: "sent", challenge: issued(challengeId, renewed) } : LOST;
+  });
+}
+
+/**
+ * Tries a code. A wrong one is counted before anybody learns that it is wrong; a right one is used up in the commit
+ * to which `open` adds what it opens. `open` gives null when the flow has become void: nothing is changed then.
+ */
+export function attemptCode<Purpose extends ChallengePurpose, Result>(
+  deps: StoreDeps,
+  guess: Guess<Purpose>,
+  open: (change: Change, challenge: OpenedChallenge<Purpose>) => Promise<Result | null>,
+): Promise<Attempt<Result>> {
+  const { kv, secrets, nowMs } = deps;
+  const challengeHash = digest(guess.challengeId);
+  return untilCommitted(async (): Promise<Attempt<Result> | typeof LOST> => {
+    const entry = await kv.find(keys.challenge(challengeHash));
+    if (!isPresent(entry) || !isOpenTo(entry.value, guess, nowMs())) return { outcome: "dead" };
+    const challenge = entry.value;
+    const change = kv.change().check(entry);
+
+    if (!isSameHash(challenge.codeHash, hashCode(secrets, guess.challengeId, guess.plainCode))) {
+      const guesses = await kv.find(keys.window("guesses", challenge.guessSubject));
+      const wrongGuesses = challenge.wrongGuesses + 1;
+      change.check(guesses)
+        .set(guesses.key, recordOne(ESCALATION, guesses.value, nowMs()))
+        .set(entry.key, { ...challenge, wrongGuesses });
+      return await change.commit()
+        ? { outcome: "wrong", attemptsRemaining: WRONG_GUESSES_MAX - wrongGuesses }
+        : LOST;
+    }
+
+    const sealed = openSeal<Purpose>(secrets, guess.challengeId, challenge);
+    if (!sealed) throw new Error("A challenge does not open under its own id");
+    const { userId, codeEpoch } = challenge;
+    const result = await open(change.remove(entry.key), { challengeHash, userId, codeEpoch, ...sealed });
+    if (result === null) return { outcome: "dead" };
+    return await change.commit() ? { outcome: "opened", result } : LOST;
+  });
+}
+
+/** The same answer for everything that is not to be guessed at: contract §6.2. */
+function isOpenTo(challenge: ChallengeRecord, guess: Guess<ChallengePurpose>, nowMs: number): boolean {
+  if (challenge.purpose !== guess.purpose) return false;
+  if (guess.userId !== null && challenge.userId !== guess.userId) return false;
+  return nowMs < challenge.codeExpiresAtMs && challenge.wrongGuesses < WRONG_GUESSES_MAX;
+}
+
+type CodeFields = Pick<ChallengeRecord, "codeHash" | "codeNumber" | "codeExpiresAtMs" | "resendAfterMs">;
+
+/** Makes a code and adds its mail, unless the recipient has had too many: nobody can tell from outside. */
+async function addCode(
+  deps: StoreDeps,
+  change: Change,
+  draft: Pick<ChallengeRecord, "purpose" | "userId" | "guessSubject" | "codeNumber"> & {
+    readonly challengeId: string;
+    readonly email: string;
+  },
+): Promise<CodeFields> {
+  const { kv, config, secrets, nowMs } = deps;
+  const now = nowMs();
+  const { purpose, email, userId, challengeId, codeNumber } = draft;
+  const [mails, guesses] = await kv.findMany([
+    keys.window("mail", secrets.mac("address", email)),
+    keys.window("guesses", draft.guessSubject),
+  ]);
+  const plainCode = createCode({ isLong: countIn(ESCALATION, guesses.value, now) >= ESCALATION.limit });
+  const codeExpiresAtMs = now + config.otpTtlMs;
+  const permit = admitOne(config.policies.mail, mails.value, now);
+  if (permit.record) change.check(mails).set(mails.key, permit.record);
+  const content = await codeMail(deps, { purpose, email, code: spellCode(plainCode) });
+  const isRecipient = purpose === "registration" || userId !== null;
+  addMail(deps, change, {
+    to: email,
+    userId,
+    content,
+    sendBeforeMs: codeExpiresAtMs,
+    // A mail that belongs to no code of the challenge costs the same, and is dropped instead of sent.
+    challenge: { hash: digest(challengeId), codeNumber: permit.isAdmitted && isRecipient ? codeNumber : 0 },
+  });
+  return {
+    codeHash: hashCode(secrets, challengeId, plainCode),
+    codeNumber,
+    codeExpiresAtMs,
+    resendAfterMs: now + config.otpResendAfterMs,
+  };
+}
+
+/** Somebody who registers an address that has an account gets no code: its owner is told instead. */
+async function codeMail(
+  { kv, config }: StoreDeps,
+  { purpose, email, code }: {
+    readonly purpose: ChallengePurpose;
+    readonly email: string;
+    readonly code: string;
+  },
+): Promise<MailContent> {
+  if (purpose === "registration" && await isEmailTaken(kv, email)) return { kind: "registration_known" };
+  return { kind: `${purpose}_code`, code, ttlMs: config.otpTtlMs };
+}
+
+function issued(
+  challengeId: string,
+  { purpose, codeExpiresAtMs, resendAfterMs }: Omit<IssuedChallenge, "challengeId">,
+): IssuedChallenge {
+  return { challengeId, purpose, codeExpiresAtMs, resendAfterMs };
+}
+
+function openSeal<Purpose extends ChallengePurpose>(
+  secrets: StoreDeps["secrets"],
+  challengeId: string,
+  challenge: ChallengeRecord,
+): { readonly email: string; readonly payload: ChallengePayloads[Purpose] } | null {
+  // Sealed by insertChallenge only, with the payload of the same purpose.
+  return secrets.unseal("challenge", challengeId, challenge.sealed) as {
+    email: string;
+    payload: ChallengePayloads[Purpose];
+  } | null;
+}

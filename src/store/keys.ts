@@ -1,0 +1,199 @@
+// Every key of the store: what stands there, for how long, and which file writes it. An index holds an id, never
+// a copy. Addresses, networks and codes become keys only as hashes. A record with `expiresAtMs` ends by itself.
+
+import type { Key } from "./kv.ts";
+
+/** A person's account. Written by store/users.ts; lives until the account is deleted. */
+export interface UserRecord {
+  readonly id: string;
+  /** As it will be written to: lower case, the domain in punycode. */
+  readonly email: string;
+  readonly isEmailVerified: boolean;
+  readonly username: string | null;
+  readonly name: string | null;
+  readonly locale: string | null;
+  readonly role: "user" | "admin";
+  readonly plan: "free" | "premium";
+  readonly status: "active" | "disabled";
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly lastLoginAtMs: number | null;
+  /** Challenges and reset tokens of an earlier epoch open nothing: raising it ends them all in one write. */
+  readonly codeEpoch: number;
+}
+
+/** The account's password, apart from the user record so that no read of a user can carry it away. */
+export interface CredentialRecord {
+  /** A PHC string, `$argon2id$…`. */
+  readonly passwordHash: string;
+  readonly changedAtMs: number;
+}
+
+/** Whose a username is: an account's, or for a while a pending registration's. */
+export type UsernameRecord =
+  | { readonly owner: "user"; readonly userId: string }
+  | {
+    readonly owner: "registration";
+    readonly challengeHash: string;
+    /** The address that registers; the reservation is void once it has an account. */
+    readonly emailHash: string;
+    readonly expiresAtMs: number;
+  };
+
+/** One signed-in device. Written by store/sessions.ts; gone at once when it ends. */
+export interface SessionRecord {
+  readonly id: string;
+  readonly userId: string;
+  readonly createdAtMs: number;
+  readonly lastUsedAtMs: number;
+  /** Of the one refresh token that works now. */
+  readonly refreshHash: string;
+  readonly refreshExpiresAtMs: number;
+  readonly userAgent: string | null;
+  /** The client's network address, for its owner to recognise. */
+  readonly ip: string;
+  /** The absolute limit, however often it is refreshed. */
+  readonly expiresAtMs: number;
+}
+
+/** The blacklist: a refresh token that was rotated. Kept until it would have expired. */
+export interface UsedRefreshTokenRecord {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly rotatedAtMs: number;
+  /** With the token itself and the server's key this gives its successor again; alone it gives nothing. */
+  readonly successorNonce: string;
+  readonly successorExpiresAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+export type ChallengePurpose = "registration" | "password_reset" | "email_change" | "account_deletion";
+
+/** A flow that waits for its mailed code. Written by store/challenges.ts; one at most opens, once. */
+export interface ChallengeRecord {
+  readonly purpose: ChallengePurpose;
+  /** The account it was made for; null for registrations and unknown addresses. */
+  readonly userId: string | null;
+  readonly codeEpoch: number;
+  /** Whose wrong guesses these are (see guessWindow): a hash. */
+  readonly guessSubject: string;
+  readonly codeHash: string;
+  /** Counts the codes sent; a mail of an earlier one is not worth sending any more. */
+  readonly codeNumber: number;
+  readonly codeExpiresAtMs: number;
+  readonly wrongGuesses: number;
+  readonly resendAfterMs: number;
+  /** What the flow needs in the end, sealed under the challenge id, which the store does not hold. */
+  readonly sealed: Uint8Array;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** Admitted requests of one subject under one policy. Written by store/limits.ts. */
+export interface WindowRecord {
+  /** Ascending moments, each the end of the slot it stands for. */
+  readonly stampsMs: readonly number[];
+  /** How many were admitted at the stamp of the same index. */
+  readonly counts: readonly number[];
+  readonly expiresAtMs: number;
+}
+
+export type MailState = "queued" | "sending" | "sent" | "dead";
+
+/** One mail of the outbox. Written by store/mails.ts, in the commit that decides on it; kept 30 days for the report. */
+export interface MailRecord {
+  readonly id: string;
+  readonly kind: string;
+  readonly userId: string | null;
+  /** Finds the mails of an address without keeping it. */
+  readonly addressHash: string;
+  /** Recipient and content (a code among it), sealed under the id; null once it is not needed any more. */
+  readonly sealed: Uint8Array | null;
+  readonly state: MailState;
+  readonly attempts: number;
+  /** Why the last attempt failed, without the recipient's address. */
+  readonly reason: string | null;
+  readonly createdAtMs: number;
+  /** When the next attempt is due, or when the lease of the present one ends. */
+  readonly dueAtMs: number;
+  /** How long it last waited after the server had put it off; doubles each time. */
+  readonly retryDelayMs: number;
+  /** Not sent after this moment: a code mail's code is dead then. */
+  readonly sendBeforeMs: number;
+  /** Whose code it carries: once that code is dead the mail is dropped. Number 0 is no code's: never to be sent. */
+  readonly challenge: { readonly hash: string; readonly codeNumber: number } | null;
+  readonly sentAtMs: number | null;
+  readonly expiresAtMs: number;
+}
+
+/** One of the outbox's mails that are not done, sorted by when they are due. */
+export interface MailDueRecord {
+  readonly mailId: string;
+  readonly dueAtMs: number;
+}
+
+/** A mail that the development mailbox shows, sealed like the outbox. Written by mail/mailbox.ts. */
+export interface MailboxRecord {
+  readonly sealed: Uint8Array;
+  readonly expiresAtMs: number;
+}
+
+/** A network that an account signed in from. Written by store/sessions.ts; ends 30 days after the last time. */
+export interface KnownNetworkRecord {
+  readonly lastSignInAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/** A key that signs access tokens. Written by store/signing_keys.ts. */
+export interface SigningKeyRecord {
+  readonly kid: string;
+  readonly publicJwk: { readonly kty: "OKP"; readonly crv: "Ed25519"; readonly x: string };
+  /** The private JWK, sealed under SECRET_KEY. */
+  readonly sealed: Uint8Array;
+  readonly createdAtMs: number;
+}
+
+/** Marks the store as ours and tells which layout it has. Written at the first start. */
+export interface StoreRecord {
+  readonly schema: number;
+  readonly createdAtMs: number;
+}
+
+const key = <Value>(...path: Deno.KvKeyPart[]): Key<Value> => ({ path });
+
+export const keys = {
+  store: () => key<StoreRecord>("store"),
+  /** Written by the readiness probe, to prove that writes work. */
+  probe: () => key<{ readonly atMs: number }>("probe"),
+
+  users: () => key<UserRecord>("users"),
+  user: (userId: string) => key<UserRecord>("users", userId),
+  userIdByEmail: (emailHash: string) => key<string>("users_by_email", emailHash),
+  username: (usernameLowerCase: string) => key<UsernameRecord>("usernames", usernameLowerCase),
+  credential: (userId: string) => key<CredentialRecord>("credentials", userId),
+
+  sessionsOf: (userId: string) => key<SessionRecord>("sessions", userId),
+  session: (userId: string, sessionId: string) => key<SessionRecord>("sessions", userId, sessionId),
+  usedRefreshToken: (tokenHash: string) => key<UsedRefreshTokenRecord>("used_refresh_tokens", tokenHash),
+  knownNetworksOf: (userId: string) => key<KnownNetworkRecord>("known_networks", userId),
+  knownNetwork: (userId: string, networkHash: string) =>
+    key<KnownNetworkRecord>("known_networks", userId, networkHash),
+
+  challenge: (challengeHash: string) => key<ChallengeRecord>("challenges", challengeHash),
+
+  window: (policy: string, subject: string) => key<WindowRecord>("windows", policy, subject),
+
+  mails: () => key<MailRecord>("mails"),
+  mail: (mailId: string) => key<MailRecord>("mails", mailId),
+  mailsDue: () => key<MailDueRecord>("mails_due"),
+  mailDue: ({ dueAtMs, mailId }: MailDueRecord) => key<MailDueRecord>("mails_due", dueAtMs, mailId),
+  mailsOfAddress: (addressHash: string) =>
+    key<{ readonly mailId: string; readonly expiresAtMs: number }>("mails_by_address", addressHash),
+  mailOfAddress: (addressHash: string, mailId: string) =>
+    key<{ readonly mailId: string; readonly expiresAtMs: number }>("mails_by_address", addressHash, mailId),
+  mailbox: () => key<MailboxRecord>("mailbox"),
+  mailboxItem: (mailId: string) => key<MailboxRecord>("mailbox", mailId),
+
+  signingKeys: () => key<SigningKeyRecord>("signing_keys"),
+  signingKey: (kid: string) => key<SigningKeyRecord>("signing_keys", kid),
+} as const;

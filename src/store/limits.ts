@@ -1,0 +1,202 @@
+// Limits on requests: all subjects of a request are admitted in one checked commit, or none is and nothing is
+// written. Calls of one process that share a subject take turns; between processes the checks decide, and whoever
+// loses reads again. Under large limits most requests are served from a lease and ask the store nothing.
+
+import { blockSize, createLeases, isUsable, type Lease, renew, standingOf, useOne } from "../lease.ts";
+import type { Policy, PolicyName } from "../policy.ts";
+import { createTurns } from "../turns.ts";
+import { charge, refund, type Standing, weigh, type WindowStanding } from "../window.ts";
+import { keys, type WindowRecord } from "./keys.ts";
+import { type Kv, LOST, untilCommitted } from "./kv.ts";
+
+/** Who counts under a policy. `subject` becomes part of a key: an id, or a hash of an address or network. */
+export interface Subject {
+  readonly policy: PolicyName;
+  readonly subject: string;
+}
+
+/** The answer to one request. */
+export interface Verdict {
+  /** Null when the request is admitted. */
+  readonly refusal: Refusal | null;
+  /** One for each window of each policy, in the order asked; of several subjects the one with the least room. */
+  readonly quotas: readonly Quota[];
+}
+
+/** Of several refusing subjects the one that takes longest: after `retryAfterSeconds` all have room. */
+export interface Refusal {
+  readonly policy: PolicyName;
+  readonly retryAfterSeconds: number;
+}
+
+/** What the RateLimit headers tell of one window. */
+export interface Quota {
+  readonly policy: PolicyName;
+  readonly limit: number;
+  readonly windowSeconds: number;
+  readonly remaining: number;
+  /** Until `remaining` next grows; 0 when nothing is used. */
+  readonly resetSeconds: number;
+}
+
+export interface Limits {
+  /**
+   * Admits a request for all its subjects, or refuses it and takes nothing from any. Policies that are off admit.
+   * At most ten subjects. Throws StoreUnavailable when the store does not decide: nothing is admitted then.
+   */
+  admit(subjects: readonly Subject[]): Promise<Verdict>;
+}
+
+const LEASES_MAX = 50_000;
+
+/** The limits of one process. Several over one store, as several servers are, never admit more than one would. */
+export function createLimits(kv: Kv, policies: Readonly<Record<PolicyName, Policy>>): Limits {
+  const takeTurns = createTurns();
+  const leases = createLeases({ leasesMax: LEASES_MAX });
+
+  return {
+    admit(subjects): Promise<Verdict> {
+      const named = nameOnce(subjects, policies);
+      return takeTurns(named.map(({ id }) => id), async () => {
+        // Taken out, so that after a commit whose outcome nobody knows no lease is left that it may have refunded.
+        const asked = named.map((one) => ({ ...one, lease: leases.take(one.id) }));
+        const decision = decideFromLeases(asked, kv.nowMs()) ?? await decideInStore(kv, asked);
+        for (const { id, lease } of decision.outcomes) if (lease) leases.put(id, lease);
+        return decision.verdict;
+      });
+    },
+  };
+}
+
+/** A subject under a policy that is not off. */
+interface Named {
+  readonly id: string;
+  readonly name: PolicyName;
+  readonly policy: Policy;
+  readonly key: ReturnType<typeof keys.window>;
+}
+
+/** With the lease that this process has for it. */
+interface Asked extends Named {
+  readonly lease: Lease | null;
+}
+
+/** How it stands before the request; `record` is what the store holds, with the permits nobody used given back. */
+interface Sight extends Asked {
+  readonly record: WindowRecord | null;
+  readonly standing: Standing;
+}
+
+/** How it stands after it. `written` is null when the store keeps what it has. */
+interface Outcome extends Asked {
+  readonly written: WindowRecord | null;
+  readonly windows: readonly WindowStanding[];
+}
+
+interface Decision {
+  readonly verdict: Verdict;
+  readonly outcomes: readonly Outcome[];
+}
+
+/** A subject that is named twice counts once. */
+function nameOnce(subjects: readonly Subject[], policies: Readonly<Record<PolicyName, Policy>>): Named[] {
+  const named = new Map<string, Named>();
+  for (const { policy: name, subject } of subjects) {
+    const id = `${name} ${subject}`;
+    const policy = policies[name];
+    if (policy.length > 0) named.set(id, { id, name, policy, key: keys.window(name, subject) });
+  }
+  return [...named.values()];
+}
+
+/** Null when the store must be asked for at least one subject. */
+function decideFromLeases(asked: readonly Asked[], nowMs: number): Decision | null {
+  const isServed = asked.every(({ policy, lease }) => lease && isUsable(policy, lease, nowMs));
+  return isServed ? decide(asked.map((one) => see(one, null, nowMs)), nowMs) : null;
+}
+
+function decideInStore(kv: Kv, asked: readonly Asked[]): Promise<Decision> {
+  let current = asked;
+  return untilCommitted(async () => {
+    const entries = await kv.findMany(current.map(({ key }) => key));
+    const nowMs = kv.nowMs();
+    const decision = decide(
+      current.map((one, index) => see(one, entries[index]?.value ?? null, nowMs)),
+      nowMs,
+    );
+    const change = kv.change();
+    for (const [index, { written }] of decision.outcomes.entries()) {
+      const entry = entries[index];
+      if (written && entry) change.check(entry).set(entry.key, written);
+    }
+    const isWritten = decision.outcomes.some(({ written }) => written !== null);
+    if (!isWritten || await change.commit()) return decision;
+    // A network store may call a commit lost that happened. What it refunded must not be refunded again.
+    current = current.map((one) => ({ ...one, lease: one.lease && { ...one.lease, unused: 0 } }));
+    return LOST;
+  });
+}
+
+function see(asked: Asked, stored: WindowRecord | null, nowMs: number): Sight {
+  const { policy, lease } = asked;
+  if (lease && isUsable(policy, lease, nowMs)) {
+    return { ...asked, record: stored, standing: standingOf(lease) };
+  }
+  const record = lease ? refund(stored, { stampMs: lease.stampMs, permits: lease.unused }) : stored;
+  return { ...asked, record, standing: weigh(policy, record, nowMs) };
+}
+
+function decide(sights: readonly Sight[], nowMs: number): Decision {
+  const refusal = refusalOf(sights);
+  const outcomes = sights.map((sight) => refusal ? leave(sight) : take(sight, nowMs));
+  return { outcomes, verdict: { refusal, quotas: quotasOf(outcomes, nowMs) } };
+}
+
+function refusalOf(sights: readonly Sight[]): Refusal | null {
+  const refusals = sights.filter(({ standing }) => standing.free === 0)
+    .map(({ name, standing }) => ({ policy: name, retryAfterSeconds: standing.retryAfterSeconds }))
+    .sort((a, b) => b.retryAfterSeconds - a.retryAfterSeconds);
+  return refusals[0] ?? null;
+}
+
+/** A refusal writes nothing, unless the clock was set back: a wait that is not written down would never end. */
+function leave({ standing, ...sight }: Sight): Outcome {
+  const { correction, windows } = standing;
+  return { ...sight, windows, written: correction, lease: correction ? null : sight.lease };
+}
+
+function take({ standing, ...sight }: Sight, nowMs: number): Outcome {
+  const { policy, lease, record } = sight;
+  if (lease && isUsable(policy, lease, nowMs)) {
+    const used = useOne(lease);
+    return { ...sight, windows: standingOf(used).windows, written: null, lease: used };
+  }
+  const permits = blockSize(policy, lease, { free: standing.free, nowMs });
+  const written = charge(policy, record, nowMs, permits);
+  const { windows } = weigh(policy, written, nowMs);
+  const renewed = renew(policy, lease, { permits, windows, nowMs });
+  return { ...sight, windows: renewed ? standingOf(renewed).windows : windows, written, lease: renewed };
+}
+
+function quotasOf(outcomes: readonly Outcome[], nowMs: number): Quota[] {
+  const tightest = new Map<string, Quota>();
+  for (const { name, windows } of outcomes) {
+    for (const { limit, windowMs, remaining, freesAtMs } of windows) {
+      const quota = {
+        policy: name,
+        limit,
+        windowSeconds: windowMs / 1000,
+        remaining,
+        resetSeconds: Math.max(0, Math.ceil(((freesAtMs ?? nowMs) - nowMs) / 1000)),
+      };
+      const id = `${name} ${windowMs}`;
+      const rival = tightest.get(id);
+      if (!rival || isTighter(quota, rival)) tightest.set(id, quota);
+    }
+  }
+  return [...tightest.values()];
+}
+
+function isTighter(a: Quota, b: Quota): boolean {
+  return a.remaining === b.remaining ? a.resetSeconds > b.resetSeconds : a.remaining < b.remaining;
+}

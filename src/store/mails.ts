@@ -1,0 +1,242 @@
+// The outbox's records. A mail is written in the commit that decides on it, sealed, so that the store holds neither
+// address nor code in the clear. It leaves through a lease: one worker claims it in a checked commit, sends it, and
+// writes down what came of it; when that worker dies, the lease ends and the mail is due again.
+
+import type { Deps } from "../deps.ts";
+import { newId } from "../id.ts";
+import type { MailContent } from "../mail/content.ts";
+import type { Secrets } from "../secrets.ts";
+import { keys, type MailDueRecord, type MailRecord } from "./keys.ts";
+import { type Change, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
+
+/** A mail that somebody decides to send. */
+export interface MailDraft {
+  /** The stored, canonical address: never one out of a request. */
+  readonly to: string;
+  readonly content: MailContent;
+  /** The account it is about; null when there is none. */
+  readonly userId: string | null;
+  /** Of a code mail: it is dropped once that code is dead. */
+  readonly challenge?: MailRecord["challenge"];
+  /** It is not sent after this moment (default: in 24 hours). */
+  readonly sendBeforeMs?: number;
+}
+
+/** What stands sealed in a mail's record. */
+export interface MailLetter {
+  readonly to: string;
+  readonly content: MailContent;
+}
+
+const NOTICE_LIFE_MS = 24 * 60 * 60 * 1000;
+const REPORT_LIFE_MS = 30 * 24 * 60 * 60 * 1000;
+/** As in challenges.ts: a code that was guessed at so often opens nothing. */
+const WRONG_GUESSES_MAX = 5;
+
+/** Adds a mail to somebody's commit: it will be sent if and only if that commit happens. Returns its id. */
+export function addMail(
+  { secrets, nowMs }: Pick<Deps, "secrets" | "nowMs">,
+  change: Change,
+  draft: MailDraft,
+): string {
+  const createdAtMs = nowMs();
+  const id = newId(createdAtMs);
+  const { to, content, userId, challenge = null, sendBeforeMs = createdAtMs + NOTICE_LIFE_MS } = draft;
+  const addressHash = secrets.mac("address", to);
+  const expiresAtMs = sendBeforeMs + REPORT_LIFE_MS;
+  const letter: MailLetter = { to, content };
+  change
+    .set(keys.mail(id), {
+      id,
+      kind: content.kind,
+      userId,
+      addressHash,
+      sealed: secrets.seal("mail", id, letter),
+      state: "queued",
+      attempts: 0,
+      reason: null,
+      createdAtMs,
+      dueAtMs: createdAtMs,
+      retryDelayMs: 0,
+      sendBeforeMs,
+      challenge,
+      sentAtMs: null,
+      expiresAtMs,
+    })
+    .set(keys.mailOfAddress(addressHash, id), { mailId: id, expiresAtMs })
+    .set(keys.mailDue({ mailId: id, dueAtMs: createdAtMs }), { mailId: id, dueAtMs: createdAtMs });
+  return id;
+}
+
+/** The recipient and content, or null when they are wiped or were sealed under another SECRET_KEY. */
+export function openMail(secrets: Secrets, { id, sealed }: MailRecord): MailLetter | null {
+  // Sealed by addMail only, which takes a MailLetter.
+  return sealed && secrets.unseal("mail", id, sealed) as MailLetter | null;
+}
+
+/** What is due now, the longest due first; at most `limit`, 1 to 1000. */
+export async function collectDueMails(kv: Kv, limit: number): Promise<MailDueRecord[]> {
+  const page = await kv.collect(keys.mailsDue(), { limit, upTo: kv.nowMs() });
+  return page.entries.map((entry) => entry.value);
+}
+
+/** When the next mail is due, or null when none is queued. May lie in the past. */
+export async function findNextDueMs(kv: Kv): Promise<number | null> {
+  const page = await kv.collect(keys.mailsDue(), { limit: 1 });
+  return page.entries[0]?.value.dueAtMs ?? null;
+}
+
+/**
+ * Takes a due mail for `leaseMs`: one winner, in one process or several. Null when it is not to be had, or not worth
+ * sending any more; then it has been put away.
+ */
+export async function claimMail(
+  kv: Kv,
+  due: MailDueRecord,
+  { leaseMs }: { readonly leaseMs: number },
+): Promise<MailRecord | null> {
+  const entry = await kv.find(keys.mail(due.mailId));
+  if (!isPresent(entry) || !isWaiting(entry.value) || entry.value.dueAtMs !== due.dueAtMs) {
+    await kv.change().check(entry).remove(keys.mailDue(due)).commit();
+    return null;
+  }
+  const mail = entry.value;
+  if (mail.dueAtMs > kv.nowMs()) return null;
+  if (mail.challenge?.codeNumber === 0) {
+    await discard(kv, entry);
+    return null;
+  }
+  const refusal = await reasonNotToSend(kv, mail);
+  if (refusal !== null) {
+    await replaceMail(kv, entry, putAway(mail, refusal));
+    return null;
+  }
+  const claimed: MailRecord = {
+    ...mail,
+    state: "sending",
+    attempts: mail.attempts + 1,
+    dueAtMs: kv.nowMs() + leaseMs,
+  };
+  return await replaceMail(kv, entry, claimed) ? claimed : null;
+}
+
+/** The server took it: recipient and content are wiped. False when the claim had passed to another worker. */
+export function completeMail(kv: Kv, claimed: MailRecord): Promise<boolean> {
+  return concludeMail(kv, claimed, (mail) => ({
+    ...mail,
+    state: "sent",
+    sealed: null,
+    reason: null,
+    sentAtMs: kv.nowMs(),
+  }));
+}
+
+/** It stays queued, for `delayMs`. False when the claim had passed to another worker. */
+export function requeueMail(
+  kv: Kv,
+  claimed: MailRecord,
+  { reason, delayMs, retryDelayMs }: {
+    readonly reason: string;
+    readonly delayMs: number;
+    readonly retryDelayMs: number;
+  },
+): Promise<boolean> {
+  return concludeMail(kv, claimed, (mail) => ({
+    ...mail,
+    state: "queued",
+    reason,
+    dueAtMs: kv.nowMs() + delayMs,
+    retryDelayMs,
+  }));
+}
+
+/** It will not be sent. False when the claim had passed to another worker. */
+export function buryMail(kv: Kv, claimed: MailRecord, reason: string): Promise<boolean> {
+  return concludeMail(kv, claimed, (mail) => putAway(mail, reason));
+}
+
+/**
+ * Queues a dead mail once more, for another 24 hours. Null when there is no such mail, false when it is not dead or
+ * its content is wiped: a code mail cannot come back.
+ */
+export function reviveMail(kv: Kv, mailId: string): Promise<boolean | null> {
+  return untilCommitted(async () => {
+    const entry = await kv.find(keys.mail(mailId));
+    if (!isPresent(entry)) return null;
+    const mail = entry.value;
+    if (mail.state !== "dead" || mail.sealed === null) return false;
+    const nowMs = kv.nowMs();
+    const revived: MailRecord = {
+      ...mail,
+      state: "queued",
+      dueAtMs: nowMs,
+      retryDelayMs: 0,
+      sendBeforeMs: nowMs + NOTICE_LIFE_MS,
+    };
+    return await replaceMail(kv, entry, revived) ? true : LOST;
+  });
+}
+
+/** Writes down what came of a claim, unless its lease ended and somebody else took the mail. */
+function concludeMail(
+  kv: Kv,
+  claimed: MailRecord,
+  conclude: (mail: MailRecord) => MailRecord,
+): Promise<boolean> {
+  return untilCommitted(async () => {
+    const entry = await kv.find(keys.mail(claimed.id));
+    if (!isPresent(entry)) return false;
+    const { state, attempts } = entry.value;
+    if (state !== "sending" || attempts !== claimed.attempts) return false;
+    return await replaceMail(kv, entry, conclude(entry.value)) ? true : LOST;
+  });
+}
+
+/** The record and its place in the due index, in one checked commit. */
+function replaceMail(kv: Kv, entry: Present<MailRecord>, next: MailRecord): Promise<boolean> {
+  const mailId = next.id;
+  const change = kv.change()
+    .check(entry)
+    .set(entry.key, next)
+    .remove(keys.mailDue({ mailId, dueAtMs: entry.value.dueAtMs }));
+  if (isWaiting(next)) {
+    change.set(keys.mailDue({ mailId, dueAtMs: next.dueAtMs }), { mailId, dueAtMs: next.dueAtMs });
+  }
+  return change.commit();
+}
+
+/** Removes every trace: the request that made it was to look like any other, and nothing else. */
+function discard(kv: Kv, entry: Present<MailRecord>): Promise<boolean> {
+  const { id: mailId, dueAtMs, addressHash } = entry.value;
+  return kv.change()
+    .check(entry)
+    .remove(entry.key, keys.mailDue({ mailId, dueAtMs }), keys.mailOfAddress(addressHash, mailId))
+    .commit();
+}
+
+/** A dead notice keeps its sealed content, so that an admin may have it sent after all. */
+function putAway(mail: MailRecord, reason: string): MailRecord {
+  return { ...mail, state: "dead", reason, sealed: mail.challenge ? null : mail.sealed };
+}
+
+function isWaiting({ state }: MailRecord): boolean {
+  return state === "queued" || state === "sending";
+}
+
+async function reasonNotToSend(kv: Kv, mail: MailRecord): Promise<string | null> {
+  if (mail.challenge !== null && !await isCodeGood(kv, mail.challenge)) return "code no longer good";
+  if (kv.nowMs() < mail.sendBeforeMs) return null;
+  return mail.challenge ? "code no longer good" : `given up: ${mail.reason ?? "not tried in time"}`;
+}
+
+async function isCodeGood(
+  kv: Kv,
+  { hash, codeNumber }: NonNullable<MailRecord["challenge"]>,
+): Promise<boolean> {
+  const { value: challenge } = await kv.find(keys.challenge(hash));
+  if (challenge === null || challenge.codeNumber !== codeNumber) return false;
+  if (kv.nowMs() >= challenge.codeExpiresAtMs || challenge.wrongGuesses >= WRONG_GUESSES_MAX) return false;
+  if (challenge.userId === null) return true;
+  const { value: user } = await kv.find(keys.user(challenge.userId));
+  return user !== null && user.codeEpoch === challenge.codeEpoch;
+}
