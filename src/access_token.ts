@@ -1,0 +1,110 @@
+// Access tokens: JWTs of the form RFC 9068 (`at+jwt`), signed with Ed25519. Everything that a verifier must insist
+// on is named here once: algorithm, type, issuer, audience, the required claims and their times (RFC 8725 §3).
+
+import { jwtVerify, SignJWT } from "jose";
+import { z } from "zod";
+import type { Config } from "./config.ts";
+import { newId } from "./id.ts";
+import type { Keyring, PublicKeySet } from "./keyring.ts";
+
+/** The claims of a token whose signature and times hold. Whether its session lives is another question. */
+export interface AccessClaims {
+  readonly iss: string;
+  readonly aud: string;
+  /** User id. */
+  readonly sub: string;
+  /** Session id. */
+  readonly sid: string;
+  readonly role: "user" | "admin";
+  /** Seconds since 1970. */
+  readonly iat: number;
+  readonly exp: number;
+  readonly jti: string;
+}
+
+export interface AccessTokens {
+  issue(
+    subject: { readonly userId: string; readonly sessionId: string; readonly role: "user" | "admin" },
+  ): Promise<string>;
+  /** Null for anything that this server did not sign, or whose time is over. */
+  verify(token: string): Promise<AccessClaims | null>;
+  /** What `/.well-known/jwks.json` answers (RFC 7517). */
+  publicKeys(): PublicKeySet;
+}
+
+const claimsForm = z.object({
+  iss: z.string(),
+  aud: z.string(),
+  sub: z.uuid(),
+  sid: z.uuid(),
+  role: z.enum(["user", "admin"]),
+  iat: z.int(),
+  exp: z.int(),
+  jti: z.string(),
+});
+
+/** Clocks of two instances may differ by this much before a token of the one is from the future for the other. */
+const CLOCK_SKEW_SECONDS = 60;
+const VERIFIED_MAX = 10_000;
+const TOKEN_LENGTH_MAX = 2_048;
+
+/** Signs with the newest key of `keyring` and verifies with all of them. */
+export function createAccessTokens(config: Config, keyring: Keyring, nowMs: () => number): AccessTokens {
+  // Checking a signature costs a hundred times more than this look-up; only tokens that passed get in.
+  const verified = new Map<string, AccessClaims>();
+
+  return {
+    publicKeys: () => keyring.publicKeys(),
+    issue({ userId, sessionId, role }) {
+      const { kid, privateKey } = keyring.signingKey();
+      const issuedAt = Math.floor(nowMs() / 1000);
+      return new SignJWT({ sid: sessionId, role })
+        .setProtectedHeader({ alg: "EdDSA", typ: "at+jwt", kid })
+        .setIssuer(config.publicUrl)
+        .setAudience(config.publicUrl)
+        .setSubject(userId)
+        .setIssuedAt(issuedAt)
+        .setExpirationTime(issuedAt + Math.ceil(config.accessTtlMs / 1000))
+        .setJti(newId(nowMs()))
+        .sign(privateKey);
+    },
+    async verify(token) {
+      if (token.length > TOKEN_LENGTH_MAX) return null;
+      const claims = verified.get(token) ?? await verifySignature(token, { config, keyring, nowMs });
+      if (!claims || !isNow(claims, nowMs())) return null;
+      if (verified.size >= VERIFIED_MAX) verified.delete(verified.keys().next().value ?? "");
+      verified.set(token, claims);
+      return claims;
+    },
+  };
+}
+
+async function verifySignature(
+  token: string,
+  { config, keyring, nowMs }: {
+    readonly config: Config;
+    readonly keyring: Keyring;
+    readonly nowMs: () => number;
+  },
+): Promise<AccessClaims | null> {
+  try {
+    const { payload } = await jwtVerify(token, ({ kid }) => keyring.verificationKey(kid), {
+      algorithms: ["EdDSA"],
+      typ: "at+jwt",
+      issuer: config.publicUrl,
+      audience: config.publicUrl,
+      requiredClaims: ["iss", "aud", "sub", "sid", "role", "iat", "exp", "jti"],
+      currentDate: new Date(nowMs()),
+    });
+    return claimsForm.safeParse(payload).data ?? null;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_J")) return null;
+    throw error;
+  }
+}
+
+/** A token from the future is one from before a step back of the clock: it would live too long. */
+function isNow({ iat, exp }: AccessClaims, nowMs: number): boolean {
+  const now = nowMs / 1000;
+  return now < exp && iat <= now + CLOCK_SKEW_SECONDS;
+}

@@ -1,0 +1,107 @@
+// The whole server as one Hono app: what every answer has in common, and the stems. No work happens here at import;
+// createApp(deps) gives an app that answers with nothing but what it got.
+
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { cors } from "hono/cors";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { requestId } from "hono/request-id";
+import { routePath } from "hono/route";
+import { secureHeaders } from "hono/secure-headers";
+import type { Deps } from "./deps.ts";
+import { Problem, renderProblem, toProblem } from "./problem.ts";
+import { registerAccount } from "./routes/account.ts";
+import { registerRegistration } from "./routes/registration.ts";
+import { registerService } from "./routes/service.ts";
+import { registerSessions } from "./routes/sessions.ts";
+import { toFaults } from "./validation.ts";
+
+/** What every handler finds in its context. */
+export interface AppEnv {
+  Variables: { requestId: string };
+}
+
+export type App = OpenAPIHono<AppEnv>;
+
+/** Answers every request; give the whole ServeHandlerInfo as the second argument of `fetch`. */
+export function createApp(deps: Deps): App {
+  const app: App = new OpenAPIHono<AppEnv>({
+    // Tolerates a trailing slash.
+    strict: false,
+    defaultHook: (result) => {
+      if (!result.success) throw new Problem("validation_failed", { errors: toFaults(result) });
+    },
+  });
+
+  app.use(requestId({ limitLength: 128 }));
+  app.use(async (c, next) => {
+    const startedAtMs = performance.now();
+    await next();
+    deps.log.info("request", {
+      request_id: c.var.requestId,
+      method: c.req.method,
+      // The pattern, not the path: a path can hold anything that somebody typed.
+      route: routePath(c, -1),
+      status: c.res.status,
+      duration_ms: Math.round((performance.now() - startedAtMs) * 100) / 100,
+    });
+  });
+  app.use(secureHeaders({
+    contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    xFrameOptions: "DENY",
+    referrerPolicy: "no-referrer",
+    strictTransportSecurity: deps.config.publicUrl.startsWith("https:") &&
+      "max-age=63072000; includeSubDomains",
+    crossOriginResourcePolicy: "cross-origin",
+    crossOriginOpenerPolicy: false,
+    xPermittedCrossDomainPolicies: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xXssProtection: false,
+  }));
+  if (deps.config.corsOrigins.length > 0) app.use(allowOrigins(deps.config.corsOrigins));
+  app.use(methodNotAllowed({
+    app,
+    onMethodNotAllowed: (c, methods) => {
+      c.header("Allow", methods.join(", "));
+      return renderProblem(c, deps, new Problem("method_not_allowed"));
+    },
+  }));
+  app.use("/api/*", async (c, next) => {
+    // Tokens and personal data: nothing under /api is for a cache.
+    c.header("Cache-Control", "no-store");
+    await next();
+  });
+
+  registerRegistration(app, deps);
+  registerSessions(app, deps);
+  registerAccount(app, deps);
+  registerService(app, deps);
+
+  app.notFound((c) => renderProblem(c, deps, new Problem("route_unknown")));
+  app.onError((error, c) => {
+    const problem = toProblem(error);
+    if (problem.cause !== undefined) logCause(deps, c.var.requestId, problem);
+    return renderProblem(c, deps, problem);
+  });
+  return app;
+}
+
+function allowOrigins(origins: readonly string[]): ReturnType<typeof cors> {
+  return cors({
+    origin: [...origins],
+    allowMethods: ["GET", "POST", "PATCH", "DELETE"],
+    allowHeaders: ["Authorization", "Content-Type", "If-None-Match", "X-Request-Id"],
+    exposeHeaders: ["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
+    maxAge: 600,
+  });
+}
+
+function logCause({ log }: Deps, requestId: string, { code, cause }: Problem): void {
+  const fields = {
+    request_id: requestId,
+    code,
+    cause: cause instanceof Error ? cause.message : typeof cause,
+  };
+  if (code !== "internal_error") return log.warn("refused", fields);
+  log.error("failed", { ...fields, stack: cause instanceof Error ? cause.stack : undefined });
+}

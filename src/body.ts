@@ -1,0 +1,131 @@
+// Request bodies: read once, bounded, and judged more strictly than JSON.parse does: valid UTF-8 only, and no member
+// named twice (RFC 8259 §4 leaves open which of the two would count, and two readers may differ).
+
+import type { HonoRequest } from "hono";
+import { Problem } from "./problem.ts";
+
+/** What a request brought. A fault is not thrown at once: limits are asked first (contract §6.9). */
+export interface RequestBody {
+  /** The parsed value; undefined when there is none, or a fault. */
+  readonly value: unknown;
+  readonly fault: Problem | null;
+}
+
+export const BODY_BYTES_MAX = 64 * 1024;
+const BODILESS_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
+const TEXT_LENGTH_MAX = 2_048;
+
+/**
+ * Reads the body, unless the method has none, and leaves its text where the validator of the route finds it. An empty body counts as `{}`, so
+ * that the answer names what is missing. Throws 413 and 415.
+ */
+export async function readBody(request: HonoRequest): Promise<RequestBody> {
+  if (BODILESS_METHODS.has(request.method)) return { value: undefined, fault: null };
+  const bytes = await readBytes(request.raw);
+  const isEmpty = bytes.byteLength === 0;
+  checkMediaType(request.header("content-type"), { isEmpty });
+  if (isEmpty) {
+    leave(request, "{}");
+    return { value: {}, fault: null };
+  }
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    const value: unknown = JSON.parse(text);
+    if (hasDuplicateName(text)) throw new SyntaxError("A member name occurs twice");
+    leave(request, text);
+    return { value, fault: null };
+  } catch (cause) {
+    // The cause quotes the body, which may hold a password: it goes nowhere.
+    const detail = cause instanceof SyntaxError
+      ? "The body is not JSON, or names a member twice"
+      : "The body is not UTF-8";
+    return { value: undefined, fault: new Problem("body_malformed", { detail }) };
+  }
+}
+
+/** As hono's own body limit does: a body can be read once, so that the validator gets a request of its own. */
+function leave(request: HonoRequest, text: string): void {
+  const headers = new Headers(request.raw.headers);
+  headers.set("content-type", "application/json");
+  request.raw = new Request(request.raw, { headers, body: text });
+}
+
+/** A member of a parsed but not yet validated body, when it is a text of a sane length. */
+export function textMember(body: unknown, name: string): string | null {
+  if (typeof body !== "object" || body === null || !Object.hasOwn(body, name)) return null;
+  // It has the member; its value stays unknown.
+  const value = (body as Record<string, unknown>)[name];
+  return typeof value === "string" && value.length <= TEXT_LENGTH_MAX ? value : null;
+}
+
+async function readBytes(request: Request): Promise<Uint8Array> {
+  if (Number(request.headers.get("content-length")) > BODY_BYTES_MAX) throw new Problem("body_too_large");
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body ?? []) {
+    length += chunk.byteLength;
+    if (length > BODY_BYTES_MAX) throw new Problem("body_too_large");
+    chunks.push(chunk);
+  }
+  const [first] = chunks;
+  if (chunks.length === 1 && first) return first;
+  const bytes = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return bytes;
+}
+
+function checkMediaType(contentType: string | undefined, { isEmpty }: { readonly isEmpty: boolean }): void {
+  if (contentType === undefined && isEmpty) return;
+  const [essence = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) =>
+    part.trim()
+  );
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice(8).replaceAll(
+    '"',
+    "",
+  );
+  const isUtf8 = charset === undefined || charset === "utf-8" || charset === "utf8";
+  if (essence !== "application/json" || !isUtf8) throw new Problem("media_type_unsupported");
+}
+
+/** Whether an object in `json`, which must be valid JSON, has two members of the same name. */
+export function hasDuplicateName(json: string): boolean {
+  // One set of names for each open object, null for each open array.
+  const open: (Set<string> | null)[] = [];
+  let isNameDue = false;
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at];
+    if (character === '"') {
+      const end = endOfString(json, at);
+      const names = open.at(-1);
+      if (isNameDue && names) {
+        const name: unknown = JSON.parse(json.slice(at, end));
+        if (names.has(String(name))) return true;
+        names.add(String(name));
+        isNameDue = false;
+      }
+      at = end - 1;
+    } else if (character === "{") {
+      open.push(new Set());
+      isNameDue = true;
+    } else if (character === "[") {
+      open.push(null);
+    } else if (character === "}" || character === "]") {
+      open.pop();
+      isNameDue = false;
+    } else if (character === ",") {
+      isNameDue = open.at(-1) !== null;
+    }
+  }
+  return false;
+}
+
+/** The index after the closing quote of the string that starts at `start`. */
+function endOfString(json: string, start: number): number {
+  let at = start + 1;
+  while (json[at] !== '"') at += json[at] === "\\" ? 2 : 1;
+  return at + 1;
+}

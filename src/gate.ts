@@ -1,0 +1,141 @@
+// What stands before every handler under /api, in the order of contract §6.9: body size, media type, token, role,
+// limits, body syntax. A route names its gate on its own line; there is no way past the order, and no route without
+// the limits that count for everybody.
+
+import type { Context, MiddlewareHandler } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { AccessClaims } from "./access_token.ts";
+import { readBody, textMember } from "./body.ts";
+import { clientOf } from "./client.ts";
+import type { Deps } from "./deps.ts";
+import { Problem } from "./problem.ts";
+import { announceLimits, type LimitRule } from "./rate_limit.ts";
+import type { SessionRecord, UserRecord } from "./store/keys.ts";
+import type { Present } from "./store/kv.ts";
+import { type Client, findRefreshTokenOwner, findSession, touchSession } from "./store/sessions.ts";
+import type { Subject } from "./store/limits.ts";
+
+/** What a handler behind any gate finds in `c.var`. */
+export interface OpenEnv {
+  Variables: { requestId: string; client: Client };
+}
+
+/** What a handler behind `requireUser` or `requireAdmin` finds besides. */
+export interface SignedInEnv {
+  Variables: OpenEnv["Variables"] & { user: Present<UserRecord>; session: Present<SessionRecord> };
+}
+
+/** Who presents an access token. */
+type Bearer =
+  | { readonly state: "missing" | "invalid" | "disabled" }
+  | {
+    readonly state: "signed_in";
+    readonly user: Present<UserRecord>;
+    readonly session: Present<SessionRecord>;
+    readonly claims: AccessClaims;
+  };
+
+const REFUSALS = {
+  missing: "token_missing",
+  invalid: "token_invalid",
+  disabled: "account_disabled",
+} as const;
+
+/** A gate that everybody passes, as far as the limits allow. A junk token counts as none. */
+export function admitAnyone(deps: Deps, ...rules: LimitRule[]): MiddlewareHandler<OpenEnv> {
+  return createMiddleware<OpenEnv>(async (c, next) => {
+    const client = clientOf(c, deps);
+    c.set("client", client);
+    const body = await readBody(c.req);
+    const bearer = await findBearer(deps, c.req.header("authorization"));
+    const userId = bearer.state === "signed_in"
+      ? bearer.user.value.id
+      : await ownerOfBodyToken(deps, body.value);
+    await applyLimits(c, deps, { client, userId, body: body.value, rules });
+    if (body.fault) throw body.fault;
+    await next();
+  });
+}
+
+/** A gate for who is signed in: 401, or 403 for a disabled account. */
+export function requireUser(deps: Deps, ...rules: LimitRule[]): MiddlewareHandler<SignedInEnv> {
+  return signedInGate(deps, rules, { isAdminOnly: false });
+}
+
+/** A gate for admins: 403 `role_insufficient` for everybody else who is signed in. */
+export function requireAdmin(deps: Deps, ...rules: LimitRule[]): MiddlewareHandler<SignedInEnv> {
+  return signedInGate(deps, rules, { isAdminOnly: true });
+}
+
+/** Whose access token this is, if its session lives. */
+export async function findBearerOfToken(deps: Deps, token: string): Promise<Bearer> {
+  const claims = await deps.accessTokens.verify(token);
+  if (!claims) return { state: "invalid" };
+  const { user, session } = await findSession(deps.kv, { userId: claims.sub, sessionId: claims.sid });
+  if (user?.value.status === "disabled") return { state: "disabled" };
+  if (!user || !session) return { state: "invalid" };
+  // A demoted admin's token says too much; its session lives on, and a refresh gives one that is true.
+  if (claims.role === "admin" && user.value.role !== "admin") return { state: "invalid" };
+  return { state: "signed_in", user, session, claims };
+}
+
+function signedInGate(
+  deps: Deps,
+  rules: readonly LimitRule[],
+  { isAdminOnly }: { readonly isAdminOnly: boolean },
+): MiddlewareHandler<SignedInEnv> {
+  return createMiddleware<SignedInEnv>(async (c, next) => {
+    const client = clientOf(c, deps);
+    c.set("client", client);
+    const body = await readBody(c.req);
+    const bearer = await findBearer(deps, c.req.header("authorization"));
+    if (bearer.state !== "signed_in") throw new Problem(REFUSALS[bearer.state]);
+    const { user, session } = bearer;
+    if (isAdminOnly && user.value.role !== "admin") throw new Problem("role_insufficient");
+    await applyLimits(c, deps, { client, userId: user.value.id, body: body.value, rules });
+    if (body.fault) throw body.fault;
+    await touchSession(deps.kv, session);
+    c.set("user", user);
+    c.set("session", session);
+    await next();
+  });
+}
+
+/** RFC 6750 §2.1: the header only, never the query. */
+async function findBearer(deps: Deps, authorization: string | undefined): Promise<Bearer> {
+  if (authorization === undefined) return { state: "missing" };
+  const token = /^Bearer +([\w.~+/-]+=*) *$/i.exec(authorization)?.[1];
+  return token ? await findBearerOfToken(deps, token) : { state: "invalid" };
+}
+
+/** A request that brings its token in the body counts as its user's (contract §4, `user`). */
+async function ownerOfBodyToken(deps: Deps, body: unknown): Promise<string | null> {
+  const refreshToken = textMember(body, "refresh_token");
+  if (refreshToken) return (await findRefreshTokenOwner(deps, refreshToken))?.userId ?? null;
+  const token = textMember(body, "token");
+  if (!token) return null;
+  const bearer = await findBearerOfToken(deps, token);
+  return bearer.state === "signed_in" ? bearer.user.value.id : null;
+}
+
+async function applyLimits(
+  c: Context,
+  deps: Deps,
+  { client, userId, body, rules }: {
+    readonly client: Client;
+    readonly userId: string | null;
+    readonly body: unknown;
+    readonly rules: readonly LimitRule[];
+  },
+): Promise<void> {
+  const subjects: Subject[] = [
+    userId === null
+      ? { policy: "anonymous", subject: client.networkHash }
+      : { policy: "user", subject: userId },
+  ];
+  for (const rule of rules) {
+    const subject = await rule.subjectOf(deps, { client, userId, body });
+    if (subject !== null) subjects.push({ policy: rule.policy, subject });
+  }
+  announceLimits(c, await deps.limits.admit(subjects));
+}

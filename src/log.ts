@@ -1,0 +1,31 @@
+// One JSON line an event, through console, so that OpenTelemetry ties it to its request when it is switched on.
+// Fields are ids, patterns, counts and times: never a body, a code, a token, a password or a stranger's address.
+
+import { configureSync, getConsoleSink, getJsonLinesFormatter, getLogger } from "@logtape/logtape";
+
+/** `event` is a short fixed phrase; everything that varies stands in `fields`. */
+export interface Log {
+  info(event: string, fields?: Record<string, unknown>): void;
+  warn(event: string, fields?: Record<string, unknown>): void;
+  error(event: string, fields?: Record<string, unknown>): void;
+}
+
+/** The log of a running server, on the standard output and error of the process. */
+export function createLog(): Log {
+  configureSync({
+    reset: true,
+    sinks: {
+      lines: getConsoleSink({ formatter: getJsonLinesFormatter({ properties: "flatten" }) }),
+    },
+    loggers: [
+      { category: "latchkey", sinks: ["lines"], lowestLevel: "info" },
+      { category: ["logtape", "meta"], sinks: ["lines"], lowestLevel: "error" },
+    ],
+  });
+  const logger = getLogger("latchkey");
+  return {
+    info: (event, fields = {}) => logger.info(event, fields),
+    warn: (event, fields = {}) => logger.warn(event, fields),
+    error: (event, fields = {}) => logger.error(event, fields),
+  };
+}

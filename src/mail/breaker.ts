@@ -1,0 +1,55 @@
+// Whether the mail server is worth asking. While it is down one attempt at a time finds out, ever less often but
+// never rarer than PROBE_INTERVAL_MAX_MS; the first one that gets through opens the way for everything that waits.
+
+/** Free way; the one attempt that is allowed now; or nothing, for the moment. */
+export type Admission = "open" | "probe" | "wait";
+
+export interface Breaker {
+  /** Asks for leave to attempt a delivery. Give every one but `wait` back, when the attempt is over or not made. */
+  admit(): Admission;
+  giveBack(admission: Admission): void;
+  /** The server answered. True when it was down before. */
+  succeed(): boolean;
+  /** It did not. True when it was up before. */
+  fail(admission: Admission): boolean;
+  /** When the next probe may go; null while the server is up. */
+  probeAtMs(): number | null;
+}
+
+const PROBE_INTERVAL_MIN_MS = 3_000;
+const PROBE_INTERVAL_MAX_MS = 15_000;
+
+export function createBreaker(nowMs: () => number): Breaker {
+  let outage: { readonly intervalMs: number; readonly probeAtMs: number } | null = null;
+  let isProbing = false;
+  const waitFor = (intervalMs: number): void => {
+    outage = { intervalMs, probeAtMs: nowMs() + intervalMs };
+  };
+
+  return {
+    admit(): Admission {
+      if (outage === null) return "open";
+      if (isProbing || nowMs() < outage.probeAtMs) return "wait";
+      isProbing = true;
+      return "probe";
+    },
+    giveBack(admission): void {
+      if (admission === "probe") isProbing = false;
+    },
+    succeed(): boolean {
+      const wasDown = outage !== null;
+      outage = null;
+      return wasDown;
+    },
+    fail(admission): boolean {
+      if (outage === null) {
+        waitFor(PROBE_INTERVAL_MIN_MS);
+        return true;
+      }
+      // The others were under way when the server went down: they tell nothing new.
+      if (admission === "probe") waitFor(Math.min(outage.intervalMs * 2, PROBE_INTERVAL_MAX_MS));
+      return false;
+    },
+    probeAtMs: () => outage?.probeAtMs ?? null,
+  };
+}

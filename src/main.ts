@@ -1,0 +1,122 @@
+// The server process: reads the settings, opens the store, serves, and stops cleanly. Whatever keeps it from
+// starting is said in a line or two, with what to do, and the process ends with status 1.
+
+import { createAccessTokens } from "./access_token.ts";
+import { createApp } from "./app.ts";
+import { banner } from "./banner.ts";
+import { type Config, readConfig } from "./config.ts";
+import type { Deps } from "./deps.ts";
+import { readEnvironment } from "./environment.ts";
+import { createHasher } from "./hasher.ts";
+import { openKeyring, WrongSecretKey } from "./keyring.ts";
+import { createLog, type Log } from "./log.ts";
+import { createMailboxMailer } from "./mail/mailbox.ts";
+import { startOutbox } from "./mail/outbox.ts";
+import { createSmtpMailer } from "./mail/smtp.ts";
+import { readSecretKey } from "./secret_key.ts";
+import { createSecrets } from "./secrets.ts";
+import { createKv } from "./store/kv.ts";
+import { createLimits } from "./store/limits.ts";
+import { openServerStore, type OpenStore, StoreFault } from "./store/open.ts";
+
+/** How long requests and mails in flight may take once the process is asked to stop. */
+const STOP_DEADLINE_MS = 3_500;
+
+if (import.meta.main) await main();
+
+async function main(): Promise<void> {
+  const result = readConfig(await readEnvironment());
+  if ("faults" in result) {
+    fail(
+      "Latchkey cannot start with these settings:",
+      ...result.faults.map((fault) => `  ${fault}`),
+    );
+  }
+  try {
+    await serve(result.config);
+  } catch (error) {
+    if (error instanceof StoreFault || error instanceof WrongSecretKey) fail(error.message);
+    if (error instanceof Deno.errors.AddrInUse) {
+      fail(`Port ${result.config.port} is taken: stop what listens there, or set PORT`);
+    }
+    throw error;
+  }
+}
+
+async function serve(config: Config): Promise<void> {
+  const log = createLog();
+  // A fault in the background must not end the process; each task also has its own catch.
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("unhandled rejection", { cause: String(event.reason) });
+  });
+
+  const store = await openServerStore(config.kvPath);
+  const { deps, stopOutbox } = await startDeps(config, store, log);
+  const app = createApp(deps);
+  const server = Deno.serve({
+    port: config.port,
+    hostname: config.host,
+    onListen: ({ port }) => banner(config, { port, isMailbox: config.smtp === null }),
+  }, app.fetch);
+
+  const stop = onceOnly(async (status: number) => {
+    const deadline = setTimeout(() => Deno.exit(status), STOP_DEADLINE_MS);
+    await server.shutdown();
+    await stopOutbox();
+    store.close();
+    clearTimeout(deadline);
+    Deno.exit(status);
+  });
+  for (const signal of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(signal, () => stop(0));
+  store.gone.then((sentence) => {
+    complain(sentence);
+    return stop(1);
+  });
+}
+
+/** Everything a request needs, and the worker that sends its mails. */
+async function startDeps(
+  config: Config,
+  store: OpenStore,
+  log: Log,
+): Promise<{ readonly deps: Deps; stopOutbox(): Promise<void> }> {
+  const nowMs = Date.now;
+  const kv = createKv(store.db, nowMs);
+  const secrets = createSecrets(await readSecretKey(config));
+  const keyring = await openKeyring(kv, secrets);
+  const mailer = config.smtp
+    ? createSmtpMailer(config.smtp, { from: config.mailFrom })
+    : createMailboxMailer({ kv, secrets, nowMs, log });
+  const outbox = startOutbox({ kv, secrets, nowMs, log, config, mailer });
+  const deps: Deps = {
+    config,
+    kv,
+    nowMs,
+    secrets,
+    log,
+    limits: createLimits(kv, config.policies),
+    hasher: await createHasher(),
+    accessTokens: createAccessTokens(config, keyring, nowMs),
+    wakeOutbox: () => outbox.wake(),
+  };
+  return { deps, stopOutbox: () => outbox.stop() };
+}
+
+/** Ctrl-C reaches the process from the terminal and from whoever started it. */
+function onceOnly<Argument>(
+  work: (argument: Argument) => Promise<void>,
+): (argument: Argument) => Promise<void> {
+  let running: Promise<void> | undefined;
+  return (argument) => running ??= work(argument);
+}
+
+function complain(...lines: string[]): void {
+  // deno-lint-ignore no-console -- for the operator who watches the start, not for the log.
+  for (const line of lines) console.error(line);
+}
+
+function fail(...lines: string[]): never {
+  complain(...lines);
+  Deno.exit(1);
+}

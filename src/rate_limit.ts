@@ -1,0 +1,99 @@
+// Limits as clients meet them: for whom a request counts, and the RateLimit headers (IETF httpapi draft, structured
+// fields of RFC 9651). The counting itself is store/limits.ts.
+
+import type { Context } from "hono";
+import { challengeId as challengeIdField, email as emailField } from "../openapi/fields.ts";
+import { textMember } from "./body.ts";
+import type { Deps } from "./deps.ts";
+import type { PolicyName } from "./policy.ts";
+import { Problem } from "./problem.ts";
+import type { Quota, Verdict } from "./store/limits.ts";
+import { type Client, isKnownNetwork } from "./store/sessions.ts";
+import { findAccountByEmail } from "./store/users.ts";
+
+/** What is known of a request when its limits are asked: the body is parsed, but not validated. */
+export interface LimitFacts {
+  readonly client: Client;
+  readonly userId: string | null;
+  readonly body: unknown;
+}
+
+/** A policy, and for whom a request counts under it. Null: not countable, and the validation will refuse it. */
+export interface LimitRule {
+  readonly policy: PolicyName;
+  readonly subjectOf: (deps: Deps, facts: LimitFacts) => Promise<string | null> | string | null;
+}
+
+/** By client network. */
+export function byNetwork(policy: PolicyName): LimitRule {
+  return { policy, subjectOf: (_, { client }) => client.networkHash };
+}
+
+/** By the challenge that a code is tried against. */
+export function byChallenge(policy: PolicyName): LimitRule {
+  return {
+    policy,
+    subjectOf: ({ secrets }, { body }) => {
+      const id = challengeIdField.safeParse(textMember(body, "challenge_id"));
+      return id.success ? secrets.mac("subject", id.data) : null;
+    },
+  };
+}
+
+/** By the address in the body: the account, whether or not there is one. */
+export function byAddress(policy: PolicyName): LimitRule {
+  return {
+    policy,
+    subjectOf: ({ secrets }, { body }) => {
+      const email = emailField.safeParse(textMember(body, "email"));
+      return email.success ? secrets.mac("address", email.data) : null;
+    },
+  };
+}
+
+/** By the signed-in account. */
+export function byUser(policy: PolicyName): LimitRule {
+  return { policy, subjectOf: (_, { userId }) => userId };
+}
+
+/**
+ * Sign-in attempts by account. Each network where the owner signed in lately has a count of its own, so that an
+ * attack from elsewhere, which shares one, never keeps the owner out.
+ */
+export const byLoginAccount: LimitRule = {
+  policy: "login",
+  async subjectOf({ kv, secrets }, { client: { networkHash }, body }) {
+    const email = emailField.safeParse(textMember(body, "email"));
+    if (!email.success) return null;
+    const account = await findAccountByEmail(kv, email.data);
+    const isKnown = await isKnownNetwork(kv, { userId: account?.user.value.id ?? "nobody", networkHash });
+    return secrets.mac("subject", email.data, isKnown ? networkHash : "elsewhere");
+  },
+};
+
+/** Sets the headers of a limited route, and throws the 429 of a refused request. */
+export function announceLimits(c: Context, { quotas, refusal }: Verdict): void {
+  if (quotas.length > 0) {
+    const named = quotas.map((quota, index) => ({ name: nameOf(quotas, index), ...quota }));
+    c.header(
+      "RateLimit-Policy",
+      named.map(({ name, limit, windowSeconds }) => `"${name}";q=${limit};w=${windowSeconds}`).join(", "),
+    );
+    c.header(
+      "RateLimit",
+      named.map(({ name, remaining, resetSeconds }) => `"${name}";r=${remaining};t=${resetSeconds}`).join(
+        ", ",
+      ),
+    );
+  }
+  if (refusal) {
+    throw new Problem("rate_limited", { policy: refusal.policy, retry_after: refusal.retryAfterSeconds });
+  }
+}
+
+/** Names are unique in the header: a policy's second window is told from its first by its length. */
+function nameOf(quotas: readonly Quota[], index: number): string {
+  const quota = quotas[index];
+  const isFirst = quotas.findIndex(({ policy }) => policy === quota?.policy) === index;
+  return isFirst ? `${quota?.policy}` : `${quota?.policy}-${quota?.windowSeconds}s`;
+}

@@ -1,0 +1,68 @@
+// Registration: a challenge first, an account only once its code is confirmed. An address that has an account goes
+// the same way as any other, and its owner gets a mail of another kind.
+
+import { register, resendOtp, verifyOtp } from "../../openapi/registration.ts";
+import type { App } from "../app.ts";
+import { requireOpened, viewChallenge } from "../challenge_view.ts";
+import type { Deps } from "../deps.ts";
+import { admitAnyone } from "../gate.ts";
+import { viewSignedIn } from "../grant.ts";
+import { requireNewPassword } from "../new_password.ts";
+import { Problem } from "../problem.ts";
+import { byChallenge, byNetwork } from "../rate_limit.ts";
+import { attemptCode, insertChallenge, resendCode } from "../store/challenges.ts";
+import { addSession } from "../store/sessions.ts";
+import { addUser, addUsernameReservation, isUsernameFree } from "../store/users.ts";
+
+export function registerRegistration(app: App, deps: Deps): void {
+  app.openapi({ ...register, middleware: admitAnyone(deps, byNetwork("register")) }, async (c) => {
+    const { email, password, username = null, name = null, locale = null } = c.req.valid("json");
+    const person = { email, username, name };
+    await requireNewPassword(deps, { member: "password", plainPassword: password }, person);
+    if (username !== null && !await isUsernameFree(deps.kv, username)) throw new Problem("username_taken");
+
+    const passwordHash = await deps.hasher.hash(password);
+    const challenge = await insertChallenge(
+      deps,
+      {
+        purpose: "registration",
+        email,
+        userId: null,
+        codeEpoch: 0,
+        payload: { passwordHash, username, name, locale },
+      },
+      async (change, { hash, expiresAtMs }) =>
+        username === null ||
+        await addUsernameReservation(deps.kv, change, { username, email, challengeHash: hash, expiresAtMs }),
+    );
+    if (!challenge) throw new Problem("username_taken");
+    deps.wakeOutbox();
+    return c.json(viewChallenge(deps, challenge), 202);
+  });
+
+  app.openapi(
+    { ...verifyOtp, middleware: admitAnyone(deps, byNetwork("otp"), byChallenge("otp")) },
+    async (c) => {
+      const { challenge_id: challengeId, code: plainCode } = c.req.valid("json");
+      const attempt = await attemptCode(
+        deps,
+        { purpose: "registration", challengeId, plainCode, userId: null },
+        async (change, { email, payload, challengeHash }) => {
+          const user = await addUser(deps.kv, change, { newUser: { email, ...payload }, challengeHash });
+          return user && addSession(deps, change, { user, client: c.var.client });
+        },
+      );
+      return c.json(await viewSignedIn(deps, requireOpened(attempt)), 201);
+    },
+  );
+
+  app.openapi({ ...resendOtp, middleware: admitAnyone(deps) }, async (c) => {
+    const resend = await resendCode(deps, c.req.valid("json").challenge_id);
+    if (resend.outcome === "dead") throw new Problem("otp_expired");
+    if (resend.outcome === "early") {
+      throw new Problem("rate_limited", { policy: "resend", retry_after: resend.retryAfterSeconds });
+    }
+    deps.wakeOutbox();
+    return c.json(viewChallenge(deps, resend.challenge), 202);
+  });
+}

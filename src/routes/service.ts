@@ -1,0 +1,84 @@
+// The service itself: is it well, what does it offer, with which keys does it sign; and its pages for people.
+
+import type { Context } from "hono";
+import openApiDocument from "../../openapi/openapi.json" with { type: "json" };
+import { isProblemCode } from "../../openapi/problem.ts";
+import {
+  readDocs,
+  readDocument,
+  readHealth,
+  readKeys,
+  readMailbox,
+  readProblem,
+  readReadiness,
+} from "../../openapi/service.ts";
+import type { App, AppEnv } from "../app.ts";
+import type { Deps } from "../deps.ts";
+import { collectMailbox } from "../mail/mailbox.ts";
+import { renderDocsPage } from "../pages/docs.ts";
+import { renderMailboxPage } from "../pages/mailbox.ts";
+import { pagePolicy } from "../pages/page.ts";
+import { describeProblem, renderProblemPage } from "../pages/problem.ts";
+import { Problem } from "../problem.ts";
+import { randomText } from "../secrets.ts";
+import { proveWrite } from "../store/readiness.ts";
+import { hasViewer, readViewer } from "../viewer.ts";
+
+export function registerService(app: App, deps: Deps): void {
+  app.openapi(readHealth, (c) => c.json({ status: "ok" as const }, 200));
+
+  app.openapi(readReadiness, async (c) => {
+    await proveWrite(deps.kv).catch((cause: unknown) => {
+      throw new Problem("unavailable", { retry_after: 2, cause });
+    });
+    return c.json({ status: "ready" as const }, 200);
+  });
+
+  app.openapi(readKeys, (c) => {
+    c.header("Cache-Control", "public, max-age=300");
+    return c.json(deps.accessTokens.publicKeys(), 200);
+  });
+
+  app.openapi(readDocument, (c) => c.json(openApiDocument, 200));
+
+  app.openapi(readDocs, async (c) => {
+    const { appName } = deps.config;
+    const page = renderDocsPage({ appName, nonce: randomText(16), hasViewer: await hasViewer() });
+    c.header("Content-Security-Policy", page.policy);
+    return c.html(page.html, 200);
+  });
+
+  // Part of the page, not of the contract.
+  app.get("/docs/scalar.js", async (c) => {
+    const script = await readViewer();
+    if (!script) throw new Problem("route_unknown");
+    c.header("Content-Type", "text/javascript; charset=utf-8");
+    c.header("Cache-Control", "public, max-age=86400");
+    return c.body(script);
+  });
+
+  app.openapi(readProblem, (c) => {
+    const { code } = c.req.valid("param");
+    if (!isProblemCode(code)) throw new Problem("route_unknown");
+    if (wantsHtml(c)) {
+      c.header("Content-Security-Policy", pagePolicy());
+      return c.html(renderProblemPage({ appName: deps.config.appName, code }), 200);
+    }
+    return c.json(describeProblem(code), 200);
+  });
+
+  // Only where mails go to the mailbox: elsewhere the path is as unknown as any other.
+  if (deps.config.isProduction || deps.config.smtp) return;
+  app.openapi(readMailbox, async (c) => {
+    const mails = await collectMailbox(deps.kv, deps.secrets);
+    c.header("Cache-Control", "no-store");
+    if (!wantsHtml(c)) return c.json({ data: mails, next_cursor: null }, 200);
+    c.header("Content-Security-Policy", pagePolicy());
+    return c.html(renderMailboxPage(deps.config, mails), 200);
+  });
+}
+
+/** A browser names text/html; programs get JSON unless they do the same. */
+function wantsHtml(c: Context<AppEnv>): boolean {
+  return /\btext\/html\b/.test(c.req.header("accept") ?? "");
+}

@@ -1,0 +1,89 @@
+// Sessions: signing in, refreshing, asking whether a token holds, signing out.
+
+import { login, logout, refreshTokens, verifyToken } from "../../openapi/sessions.ts";
+import type { App } from "../app.ts";
+import type { Deps } from "../deps.ts";
+import { admitAnyone, findBearerOfToken, requireUser } from "../gate.ts";
+import { viewSignedIn, viewTokens } from "../grant.ts";
+import { Problem } from "../problem.ts";
+import { byLoginAccount, byNetwork } from "../rate_limit.ts";
+import { addMail } from "../store/mails.ts";
+import {
+  findRefreshTokenOwner,
+  insertSession,
+  removeSession,
+  rotateRefreshToken,
+} from "../store/sessions.ts";
+import { findAccountByEmail, replacePasswordHash } from "../store/users.ts";
+
+export function registerSessions(app: App, deps: Deps): void {
+  app.openapi({ ...login, middleware: admitAnyone(deps, byNetwork("login"), byLoginAccount) }, async (c) => {
+    const { email, password } = c.req.valid("json");
+    const account = await findAccountByEmail(deps.kv, email);
+    // Hash in any case: an unknown address takes as long as a wrong password.
+    const isRight = await deps.hasher.verify(password, account?.credential.value.passwordHash ?? null);
+    if (!account || !isRight) throw new Problem("credentials_invalid");
+    if (account.user.value.status === "disabled") throw new Problem("account_disabled");
+
+    const grant = await insertSession(
+      deps,
+      { user: account.user.value, credential: account.credential.value },
+      c.var.client,
+    );
+    if (!grant) throw new Problem("credentials_invalid");
+    if (deps.hasher.needsRehash(account.credential.value.passwordHash)) {
+      const passwordHash = await deps.hasher.hash(password);
+      // A lost race means that somebody else has just set a newer one.
+      await replacePasswordHash(deps.kv, { credential: account.credential, passwordHash });
+    }
+    return c.json(await viewSignedIn(deps, grant), 200);
+  });
+
+  app.openapi({ ...refreshTokens, middleware: admitAnyone(deps) }, async (c) => {
+    const { address: ip, userAgent } = c.var.client;
+    const rotation = await rotateRefreshToken(
+      deps,
+      c.req.valid("json").refresh_token,
+      (change, user) =>
+        addMail(deps, change, {
+          to: user.email,
+          userId: user.id,
+          content: { kind: "refresh_token_replayed", atMs: deps.nowMs(), ip, device: userAgent },
+        }),
+    );
+    if (rotation.outcome === "invalid") throw new Problem("refresh_token_invalid");
+    if (rotation.outcome === "disabled") throw new Problem("account_disabled");
+    if (rotation.outcome === "reused") {
+      deps.wakeOutbox();
+      throw new Problem("refresh_token_reused");
+    }
+    return c.json(await viewTokens(deps, rotation.grant), 200);
+  });
+
+  app.openapi({ ...verifyToken, middleware: admitAnyone(deps) }, async (c) => {
+    const bearer = await findBearerOfToken(deps, c.req.valid("json").token);
+    if (bearer.state !== "signed_in") return c.json({ active: false as const }, 200);
+    const { sub, sid, role, exp, iat, iss, aud } = bearer.claims;
+    return c.json({
+      active: true as const,
+      sub,
+      sid,
+      role,
+      exp,
+      iat,
+      iss,
+      aud,
+      token_type: "Bearer" as const,
+    }, 200);
+  });
+
+  app.openapi({ ...logout, middleware: requireUser(deps) }, async (c) => {
+    const userId = c.var.user.value.id;
+    await removeSession(deps.kv, { userId, sessionId: c.var.session.value.id });
+    const other = c.req.valid("json").refresh_token;
+    // RFC 7009 §2.2: a token that is not good any more, or not the caller's, is no error.
+    const owner = other === undefined ? null : await findRefreshTokenOwner(deps, other);
+    if (owner?.userId === userId) await removeSession(deps.kv, owner);
+    return c.body(null, 204);
+  });
+}

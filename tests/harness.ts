@@ -1,0 +1,250 @@
+// The real app over an own store in memory, with a settable clock and the mails it sends at hand. `call` goes
+// through the contract: an answer that the contract does not declare fails the test, whatever the test looks at.
+
+import assert from "node:assert/strict";
+import type { RouteConfig, z } from "@hono/zod-openapi";
+import { createAccessTokens } from "../src/access_token.ts";
+import { type App, createApp } from "../src/app.ts";
+import { type Config, readConfig } from "../src/config.ts";
+import type { Deps } from "../src/deps.ts";
+import { createHasher, type Hasher } from "../src/hasher.ts";
+import { openKeyring } from "../src/keyring.ts";
+import type { Log } from "../src/log.ts";
+import type { OutgoingMail } from "../src/mail/mailer.ts";
+import { startOutbox } from "../src/mail/outbox.ts";
+import { createSecrets } from "../src/secrets.ts";
+import { createKv, type Kv } from "../src/store/kv.ts";
+import { createLimits } from "../src/store/limits.ts";
+
+/** 2026-11-21T09:00:00Z: every test starts then. */
+export const START_MS = Date.UTC(2026, 10, 21, 9);
+
+export const SECOND_MS = 1_000;
+export const MINUTE_MS = 60 * SECOND_MS;
+export const HOUR_MS = 60 * MINUTE_MS;
+export const DAY_MS = 24 * HOUR_MS;
+
+/** A password that passes every rule. */
+export const PASSWORD = "violet-comet-93";
+
+/** No limit but those that a test sets itself. */
+export const UNLIMITED = {
+  THROTTLE_LOGIN: "off",
+  THROTTLE_REGISTER: "off",
+  THROTTLE_OTP: "off",
+  THROTTLE_PASSWORD_RESET: "off",
+  THROTTLE_PASSWORD: "off",
+  THROTTLE_MAIL: "off",
+  THROTTLE_ANONYMOUS: "off",
+  THROTTLE_USER: "off",
+} as const;
+
+export interface Clock {
+  nowMs: number;
+}
+
+/** What a test says of one request. */
+export interface CallInput {
+  readonly json?: unknown;
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as the bearer. */
+  readonly token?: string;
+  /** The client's address (default 192.0.2.1). */
+  readonly ip?: string;
+}
+
+/** One answer, its body parsed. */
+export interface Answer {
+  readonly status: number;
+  // What a body holds is what the test asserts on; the contract has checked its form.
+  // deno-lint-ignore no-explicit-any
+  readonly body: any;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+export interface TestServer extends AsyncDisposable {
+  readonly app: App;
+  readonly deps: Deps;
+  readonly kv: Kv;
+  readonly db: Deno.Kv;
+  readonly clock: Clock;
+  /** Everything that was logged, as JSON lines. */
+  readonly logged: string[];
+  /** Every mail delivered so far, oldest first. */
+  mails(): Promise<OutgoingMail[]>;
+  /** The code of the newest mail to this address. */
+  codeFor(email: string): Promise<string>;
+  call(route: RouteConfig, input?: CallInput): Promise<Answer>;
+  request(path: string, init?: RequestInit & { readonly ip?: string }): Promise<Response>;
+  /** The same store under a new process: nothing that was in memory is left. */
+  restart(): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Wraps the store, to count or fail its calls. */
+  readonly wrapKv?: (kv: Kv) => Kv;
+}
+
+let sharedHasher: Promise<Hasher> | undefined;
+
+/** A server with development settings and, unless `env` says otherwise, its default limits. */
+export async function startServer(
+  { env = {}, wrapKv = (kv) => kv }: ServerOptions = {},
+): Promise<TestServer> {
+  const result = readConfig({ SECRET_KEY: "test-key-of-32-bytes-0123456789abcdef", ...env });
+  if ("faults" in result) throw new Error(result.faults.join("\n"));
+  const { config } = result;
+  const clock: Clock = { nowMs: START_MS };
+  const db = await Deno.openKv(":memory:");
+  const kv = wrapKv(createKv(db, () => clock.nowMs));
+  const delivered: OutgoingMail[] = [];
+  const logged: string[] = [];
+  let process = await startProcess({ config, kv, clock, delivered, logged });
+
+  const request: TestServer["request"] = async (path, { ip = "192.0.2.1", ...init } = {}) => {
+    const info = {
+      remoteAddr: { transport: "tcp", hostname: ip, port: 50_000 },
+      completed: Promise.resolve(),
+    };
+    return await process.app.fetch(new Request(new URL(path, config.publicUrl), init), info);
+  };
+  const mails = async (): Promise<OutgoingMail[]> => {
+    await process.outbox.settle();
+    return delivered;
+  };
+
+  return {
+    get app() {
+      return process.app;
+    },
+    get deps() {
+      return process.deps;
+    },
+    kv,
+    db,
+    clock,
+    logged,
+    mails,
+    request,
+    async codeFor(email) {
+      const mail = (await mails()).findLast(({ to, code }) => to === email && code !== null);
+      assert(mail?.code, `No code was mailed to ${email}`);
+      return mail.code;
+    },
+    async call(route, input = {}) {
+      return await declared(route, await request(pathOf(route, input), initOf(route, input)));
+    },
+    async restart() {
+      await process.outbox.stop();
+      process = await startProcess({ config, kv, clock, delivered, logged });
+    },
+    async [Symbol.asyncDispose]() {
+      await process.outbox.stop();
+      db.close();
+    },
+  };
+}
+
+interface TestProcess {
+  readonly app: App;
+  readonly deps: Deps;
+  readonly outbox: ReturnType<typeof startOutbox>;
+}
+
+async function startProcess({ config, kv, clock, delivered, logged }: {
+  readonly config: Config;
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly delivered: OutgoingMail[];
+  readonly logged: string[];
+}): Promise<TestProcess> {
+  const nowMs = (): number => clock.nowMs;
+  const secrets = createSecrets(config.secretKey ?? "");
+  const log = collectLog(logged);
+  const outbox = startOutbox({
+    kv,
+    secrets,
+    nowMs,
+    log,
+    config,
+    mailer: {
+      send(mail) {
+        delivered.push(mail);
+        return Promise.resolve({ outcome: "sent" });
+      },
+    },
+  });
+  const deps: Deps = {
+    config,
+    kv,
+    nowMs,
+    secrets,
+    log,
+    limits: createLimits(kv, config.policies),
+    hasher: await (sharedHasher ??= createHasher()),
+    accessTokens: createAccessTokens(config, await openKeyring(kv, secrets), nowMs),
+    wakeOutbox: () => {},
+  };
+  return { app: createApp(deps), deps, outbox };
+}
+
+function collectLog(logged: string[]): Log {
+  const line = (level: string) => (event: string, fields: Record<string, unknown> = {}) => {
+    logged.push(JSON.stringify({ level, event, ...fields }));
+  };
+  return { info: line("info"), warn: line("warn"), error: line("error") };
+}
+
+function pathOf(route: RouteConfig, { params = {}, query }: CallInput): string {
+  const path = route.path.replaceAll(
+    /\{(\w+)\}/g,
+    (_, name: string) => encodeURIComponent(params[name] ?? ""),
+  );
+  return query ? `${path}?${new URLSearchParams(query)}` : path;
+}
+
+function initOf(
+  route: RouteConfig,
+  { json, headers, token, ip }: CallInput,
+): RequestInit & { readonly ip?: string } {
+  return {
+    method: route.method.toUpperCase(),
+    headers: {
+      ...(json === undefined ? {} : { "content-type": "application/json" }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+    ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+    ...(ip === undefined ? {} : { ip }),
+  };
+}
+
+/** Fails unless the contract declares this status, media type, headers and body. */
+async function declared(route: RouteConfig, response: Response): Promise<Answer> {
+  const text = await response.text();
+  const what = `${route.operationId} answered ${response.status}: ${text.slice(0, 500)}`;
+  const declaration = route.responses[response.status];
+  assert(declaration && !("$ref" in declaration), `${what}, which the contract does not declare`);
+  for (const name of Object.keys(declaration.headers ?? {})) {
+    const isOptional = name.startsWith("RateLimit") || name === "WWW-Authenticate" && response.status !== 401;
+    assert(isOptional || response.headers.has(name), `${what}, without ${name}`);
+  }
+  if (!declaration.content) {
+    assert.equal(text, "", what);
+    return { status: response.status, body: null, headers: response.headers, text };
+  }
+  const mediaType = (response.headers.get("content-type") ?? "").split(";")[0] ?? "";
+  // The keys of `content` are media types; a contract of ours holds zod schemas only.
+  const content =
+    (declaration.content as Record<string, { readonly schema: z.ZodType } | undefined>)[mediaType];
+  assert(content, `${what}, as ${mediaType}, which the contract does not declare`);
+  const body: unknown = mediaType.endsWith("json") ? JSON.parse(text) : text;
+  const parsed = content.schema.safeParse(body);
+  assert(parsed.success, `${what}, which does not fit its schema: ${parsed.error?.message}`);
+  assert.deepEqual(body, parsed.data, `${what}, with members that the contract does not name`);
+  return { status: response.status, body, headers: response.headers, text };
+}
