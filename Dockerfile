@@ -19,7 +19,7 @@ RUN deno remove --frozen=false \
 COPY openapi openapi
 COPY src src
 # The viewer behind /docs; the task shrugs when it cannot have it, an image without it is not built.
-RUN deno task viewer && test -s .viewer/scalar-*.js
+RUN deno task viewer && test -s .viewer/scalar-*
 RUN deno cache --frozen src/main.ts src/cli/*.ts
 
 
@@ -29,16 +29,18 @@ WORKDIR /app
 COPY --from=build /app /app
 # Only what was transpiled: the packages are in node_modules.
 COPY --from=build /deno-dir/gen /deno-dir/gen
-RUN install --directory --owner=deno --group=deno --mode=700 /data
+RUN chown root:root /deno-dir && install --directory --owner=deno --group=deno --mode=700 /data
 
 USER deno
 VOLUME /data
 ENV APP_ENV=production KV_PATH=/data/latchkey.kv
 EXPOSE 8000
 HEALTHCHECK --start-period=10s --interval=30s --timeout=5s CMD ["deno", "eval", "--no-config", \
-  "const { ok } = await fetch(`http://127.0.0.1:${Deno.env.get('PORT') ?? 8000}/health`); Deno.exit(ok ? 0 : 1)"]
+  "const port = Deno.env.get('PORT') || 8000; \
+  const { ok } = await fetch('http://127.0.0.1:' + port + '/health'); \
+  Deno.exit(ok ? 0 : 1)"]
 
-# The permissions that src/cli/start.ts works out for this KV_PATH, spelled out.
+# The permissions that src/cli/launch.ts works out for this KV_PATH, spelled out.
 ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", \
   "--quiet", \
   "--no-prompt", \

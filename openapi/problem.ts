@@ -95,7 +95,7 @@ export const signedInRoute = ["token_missing", "token_invalid", "account_disable
 const fault = z.object({
   pointer: z.string().max(1024).openapi({
     description:
-      "Where: a JSON Pointer (RFC 6901) into the body, or `/name` of a path or query parameter; empty for the whole.",
+      "Where: a JSON Pointer (RFC 6901) into the body, or `/param/…`, `/query/…`, `/header/…`; empty for the whole.",
     example: "/email",
   }),
   code: z.string().max(64).openapi({
@@ -200,7 +200,11 @@ function exampleOf(code: ProblemCode): z.input<typeof Problem> {
     rate_limited: { policy: "user", retry_after: 42 },
     unavailable: { retry_after: 2 },
     validation_failed: {
-      errors: [{ pointer: "/name", code: "unrecognized_keys", message: "Not a member of this request" }],
+      errors: [{
+        pointer: "/name",
+        code: "unrecognized_keys",
+        message: "is not a member of this request: leave it out",
+      }],
     },
   };
   return {

@@ -129,7 +129,7 @@ export const logout = createRoute({
   summary: "Sign out",
   description:
     `Ends the session of the access token at once, on every instance: neither its access token nor its refresh
-token is good from now on. The body may be left out; \`refresh_token\` is taken for the sake of clients that send it.`,
+token is good from now on. The body may be left out. A \`refresh_token\` of another session of yours ends that one too.`,
   security: [{ bearer: [] }],
   request: {
     body: {

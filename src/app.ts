@@ -22,6 +22,9 @@ export interface AppEnv {
 
 export type App = OpenAPIHono<AppEnv>;
 
+const CSP = "Content-Security-Policy";
+const HSTS = "max-age=63072000; includeSubDomains";
+
 /** Answers every request; give the whole ServeHandlerInfo as the second argument of `fetch`. */
 export function createApp(deps: Deps): App {
   const app: App = new OpenAPIHono<AppEnv>({
@@ -46,11 +49,9 @@ export function createApp(deps: Deps): App {
     });
   });
   app.use(secureHeaders({
-    contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
     xFrameOptions: "DENY",
     referrerPolicy: "no-referrer",
-    strictTransportSecurity: deps.config.publicUrl.startsWith("https:") &&
-      "max-age=63072000; includeSubDomains",
+    strictTransportSecurity: deps.config.publicUrl.startsWith("https:") && HSTS,
     crossOriginResourcePolicy: "cross-origin",
     crossOriginOpenerPolicy: false,
     xPermittedCrossDomainPolicies: false,
@@ -58,6 +59,11 @@ export function createApp(deps: Deps): App {
     xDownloadOptions: false,
     xXssProtection: false,
   }));
+  app.use(async (c, next) => {
+    await next();
+    // Pages bring a policy of their own.
+    if (!c.res.headers.has(CSP)) c.res.headers.set(CSP, "default-src 'none'; frame-ancestors 'none'");
+  });
   if (deps.config.corsOrigins.length > 0) app.use(allowOrigins(deps.config.corsOrigins));
   app.use(methodNotAllowed({
     app,

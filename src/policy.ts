@@ -24,6 +24,7 @@ export const POLICY_DEFAULTS = {
   user: "1000/1d",
 } as const;
 
+/** What the 429 and the RateLimit headers call a limit. */
 export type PolicyName = keyof typeof POLICY_DEFAULTS;
 
 const LIMIT_MAX = 1_000_000_000;

@@ -39,8 +39,10 @@ export const durationMs = fromText(
     parseDurationMs(text) ?? wrong("must be a duration such as 5s, 30m, 24h or 30d, from 1s to 3650d"),
 );
 
+/** A TCP port; 0 lets the system choose. */
 export const port = wholeNumber(0, 65_535);
 
+/** How many proxies are trusted. */
 export const hopCount = wholeNumber(0, 10);
 
 /** `5/1m`, `10/1h,30/1d` or `off`. */

@@ -4,11 +4,14 @@
 import type { z } from "zod";
 import type { Fault } from "./problem.ts";
 
+/** As the contract says: a body can hold thousands of unknown members. */
+const FAULTS_MAX = 100;
+
 /** The faults of one request part, unknown members named one by one. */
 export function toFaults(
   { target, error }: { readonly target?: string; readonly error: z.ZodError },
 ): Fault[] {
-  return error.issues.flatMap((issue): Fault[] => {
+  const faults = error.issues.flatMap((issue): Fault[] => {
     const path = issue.path.map(String);
     // RFC 6901 points into the body; a parameter is named by where it stands.
     const base = target === undefined || target === "json" ? [] : [target];
@@ -18,9 +21,10 @@ export function toFaults(
     return issue.keys.map((key) => ({
       pointer: toPointer([...base, ...path, key]),
       code: issue.code,
-      message: "is not a member of this request: leave it out",
+      message: "Is not a member of this request: leave it out",
     }));
   });
+  return faults.slice(0, FAULTS_MAX);
 }
 
 /** A JSON Pointer (RFC 6901); "" is the whole. */

@@ -4,9 +4,9 @@
 /** The one version there is; the file carries it in its name, so that an update is a new file. */
 export const VIEWER_VERSION = "1.72.1";
 
-const file = new URL(`../.viewer/scalar-${VIEWER_VERSION}.js`, import.meta.url);
+const file = new URL(`../.viewer/scalar-${VIEWER_VERSION}.js.gz`, import.meta.url);
 
-/** The script, or null when nobody has fetched it. 3.5 MB: read for each request, since browsers keep it. */
+/** The script, gzipped, or null when nobody has fetched it. Read for each request, since browsers keep it. */
 export async function readViewer(): Promise<Uint8Array<ArrayBuffer> | null> {
   return await orNull(Deno.readFile(file));
 }
@@ -16,9 +16,9 @@ export async function hasViewer(): Promise<boolean> {
 }
 
 /** Keeps the script; a reader sees the whole of it or nothing. `scratchFolder` is on the same disk. */
-export async function writeViewer(script: Uint8Array, scratchFolder: string): Promise<void> {
-  const scratchFile = `${scratchFolder}/viewer.js`;
-  await Deno.writeFile(scratchFile, script);
+export async function writeViewer(script: Uint8Array<ArrayBuffer>, scratchFolder: string): Promise<void> {
+  const scratchFile = `${scratchFolder}/viewer.js.gz`;
+  await Deno.writeFile(scratchFile, new Blob([script]).stream().pipeThrough(new CompressionStream("gzip")));
   await Deno.rename(scratchFile, file);
 }
 

@@ -1,12 +1,8 @@
-// The arithmetic of exact sliding windows: no half-open interval of a window's length ever holds more than its
-// limit. An admission is kept as a stamp, and a stamp at s counts at t while t < s + windowMs.
-//
-// Up to 100 in a window a stamp is the very millisecond. Above, time is cut into at least 256 slots a window and
-// a stamp counts as if at the end of its slot: never over the limit, refused too long by under half a percent of the
-// window. Slots are powers of two milliseconds, so that they nest and joining stamps changes no count.
-//
-// A clock that is set back leaves stamps ahead of it; they are moved to now and leave one window from now at the
-// latest. A clock that is set forward ends windows early: it says that the time has passed.
+// Exact sliding windows: no half-open interval of a window's length holds more than its limit. An admission at s
+// counts at t while t < s + windowMs. Up to 100 in a window s is the very millisecond; above, time is cut into at
+// least 256 slots a window and s is the end of its slot: never over the limit, refused too long by under half a
+// percent of the window. Slots are powers of two ms: they nest, so that joining stamps changes no count. A clock set
+// back leaves stamps ahead of it; they are moved to now and leave a window later. One set forward ends windows early.
 
 import type { Policy, Window } from "./policy.ts";
 import type { WindowRecord } from "./store/keys.ts";

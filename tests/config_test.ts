@@ -145,8 +145,8 @@ const refused: Readonly<Record<string, readonly string[]>> = {
     "q7Zp2mXv9Lc4q7Zp2mXv9Lc4q7Zp2mXv9Lc4",
     "q7Zp2mXv9Lc4Rt8WyB3nKd6Hq7Zp2mXv9Lc4Rt8WyB3nKd6Hq7Z",
     "please-changeme-before-you-go-live!",
-    "my-super-Secret-key-for-production-1",
-    "this-is-my-password-for-the-server-9",
+    "Replace_Me with 32 bytes from openssl",
+    "your-secret-key-goes-here-some-time-9",
     "ab".repeat(16),
     "k".repeat(500) + SECRET_KEY.repeat(20),
   ],
@@ -215,11 +215,12 @@ for (const [name, texts] of Object.entries(refused)) {
 }
 
 Deno.test("config: a refused secret is not repeated", () => {
-  for (const name of ["SECRET_KEY", "SMTP_URL"]) {
-    for (const text of refused[name] ?? []) {
-      const said = faultsOf({ [name]: text }).join("\n");
-      assert.ok(!said.includes("hunter2") && !said.includes(text.slice(0, 12)), said);
-    }
+  for (const text of refused.SECRET_KEY ?? []) {
+    const said = faultsOf({ SECRET_KEY: text }).join("\n");
+    assert.ok(!said.includes(text.slice(0, 12)), said);
+  }
+  for (const text of refused.SMTP_URL ?? []) {
+    assert.doesNotMatch(faultsOf({ SMTP_URL: text }).join("\n"), /hunter2/);
   }
 });
 

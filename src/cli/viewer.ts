@@ -58,7 +58,7 @@ async function checkIntegrity(tarball: Uint8Array<ArrayBuffer>): Promise<void> {
 }
 
 /** One file out of a gzipped tar archive (POSIX ustar; the path is short enough for its name field). */
-async function extractFile(tarball: Uint8Array<ArrayBuffer>, path: string): Promise<Uint8Array> {
+async function extractFile(tarball: Uint8Array<ArrayBuffer>, path: string): Promise<Uint8Array<ArrayBuffer>> {
   const gunzipped = new Blob([tarball]).stream().pipeThrough(new DecompressionStream("gzip"));
   const archive = new Uint8Array(await new Response(gunzipped).arrayBuffer());
   const textAt = (start: number, length: number) =>

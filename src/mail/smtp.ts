@@ -26,7 +26,7 @@ export interface SmtpServer {
 export interface SmtpOptions {
   /** Sender of every mail. */
   readonly from: { readonly name: string; readonly address: string };
-  /** A certificate authority to trust besides the usual ones, as PEM. */
+  /** Whom to trust for this server, as PEM (default: the usual authorities, and DENO_CERT). */
   readonly ca?: string;
 }
 

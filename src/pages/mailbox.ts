@@ -23,7 +23,7 @@ function mailCard({ to, subject, code, text, html: preview, sent_at }: MailboxIt
       </div>
       <h2>${subject}</h2>
       ${code ? html`<div class="code">${code}</div>` : ""}
-      <pre>${text}</pre>
+      <pre class="letter">${text}</pre>
       <details>
         <summary>HTML</summary>
         <iframe sandbox title="${subject}" srcdoc="${preview}"></iframe>

@@ -20,6 +20,7 @@ export interface PageContent {
 
 /** A whole HTML document. Answer it with `Content-Security-Policy: ${pagePolicy()}`. */
 export function renderPage({ appName, title, lead, body }: PageContent): Html {
+  const intro = lead ? html`<p class="lead">${lead}</p>` : "";
   return html`
     <!doctype html>
     <html lang="en">
@@ -34,10 +35,9 @@ export function renderPage({ appName, title, lead, body }: PageContent): Html {
       <body>
         <header><span class="mark" aria-hidden="true"></span>${appName}</header>
         <main>
-              <h1>${title}</h1>
-              ${lead ? html`<p class="lead">${lead}</p>` : ""}
-              ${body}
-            </main>
+          <h1>${title}</h1>
+          ${intro} ${body}
+        </main>
       </body>
     </html>
   `;
@@ -89,8 +89,9 @@ a, summary { color: var(--accent); text-underline-offset: .2em; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 3px; border-radius: 4px; }
 code, pre { font: .9em/1.6 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 pre { margin: 1rem 0 0; white-space: pre-wrap; }
+.letter { font: inherit; font-size: .95rem; }
 .card { margin-top: 1.25rem; padding: 1.5rem; background: var(--surface); border: 1px solid var(--line); border-radius: 14px; }
-.row { display: flex; flex-wrap: wrap; justify-content: space-between; gap: .25rem 1.5rem; }
+.row { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1.5rem; margin-bottom: .4rem; }
 .code {
   display: inline-block; margin-top: 1rem; padding: .35rem 1rem; border-radius: 10px; background: var(--accent-ground);
   color: var(--accent); font: 600 clamp(1.4rem, 7vw, 2rem)/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace;

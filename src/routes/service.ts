@@ -53,6 +53,8 @@ export function registerService(app: App, deps: Deps): void {
     const script = await readViewer();
     if (!script) throw new Problem("route_unknown");
     c.header("Content-Type", "text/javascript; charset=utf-8");
+    // Kept compressed; there is no browser that the page runs in and that cannot read it.
+    c.header("Content-Encoding", "gzip");
     c.header("Cache-Control", "public, max-age=86400");
     return c.body(script);
   });

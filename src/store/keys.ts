@@ -132,6 +132,12 @@ export interface MailDueRecord {
   readonly dueAtMs: number;
 }
 
+/** That a mail went to an address: nothing else of it. */
+export interface MailOfAddressRecord {
+  readonly mailId: string;
+  readonly expiresAtMs: number;
+}
+
 /** A mail that the development mailbox shows, sealed like the outbox. Written by mail/mailbox.ts. */
 export interface MailboxRecord {
   readonly sealed: Uint8Array;
@@ -187,10 +193,9 @@ export const keys = {
   mail: (mailId: string) => key<MailRecord>("mails", mailId),
   mailsDue: () => key<MailDueRecord>("mails_due"),
   mailDue: ({ dueAtMs, mailId }: MailDueRecord) => key<MailDueRecord>("mails_due", dueAtMs, mailId),
-  mailsOfAddress: (addressHash: string) =>
-    key<{ readonly mailId: string; readonly expiresAtMs: number }>("mails_by_address", addressHash),
+  mailsOfAddress: (addressHash: string) => key<MailOfAddressRecord>("mails_by_address", addressHash),
   mailOfAddress: (addressHash: string, mailId: string) =>
-    key<{ readonly mailId: string; readonly expiresAtMs: number }>("mails_by_address", addressHash, mailId),
+    key<MailOfAddressRecord>("mails_by_address", addressHash, mailId),
   mailbox: () => key<MailboxRecord>("mailbox"),
   mailboxItem: (mailId: string) => key<MailboxRecord>("mailbox", mailId),
 

@@ -39,6 +39,7 @@ export interface Quota {
   readonly resetSeconds: number;
 }
 
+/** The one question that a gate has. */
 export interface Limits {
   /**
    * Admits a request for all its subjects, or refuses it and takes nothing from any. Policies that are off admit.

@@ -6,8 +6,9 @@ import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
 import type { MailContent } from "../mail/content.ts";
 import type { Secrets } from "../secrets.ts";
-import { keys, type MailDueRecord, type MailRecord } from "./keys.ts";
-import { type Change, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
+import { keys, type MailDueRecord, type MailOfAddressRecord, type MailRecord } from "./keys.ts";
+import { reasonNotToSend } from "./mail_expiry.ts";
+import { type Change, isPresent, type Kv, LOST, type Page, type Present, untilCommitted } from "./kv.ts";
 
 /** A mail that somebody decides to send. */
 export interface MailDraft {
@@ -30,8 +31,6 @@ export interface MailLetter {
 
 const NOTICE_LIFE_MS = 24 * 60 * 60 * 1000;
 const REPORT_LIFE_MS = 30 * 24 * 60 * 60 * 1000;
-/** As in challenges.ts: a code that was guessed at so often opens nothing. */
-const WRONG_GUESSES_MAX = 5;
 
 /** Adds a mail to somebody's commit: it will be sent if and only if that commit happens. Returns its id. */
 export function addMail(
@@ -177,6 +176,25 @@ export function reviveMail(kv: Kv, mailId: string): Promise<boolean | null> {
   });
 }
 
+/** Removes an address's mails that are done, for an account that ends. What is still on its way stays. */
+export async function removeMailsOfAddress(kv: Kv, addressHash: string): Promise<void> {
+  let cursor: string | null = null;
+  do {
+    const page: Page<MailOfAddressRecord> = await kv.collect(keys.mailsOfAddress(addressHash), {
+      limit: 100,
+      cursor,
+    });
+    for (const { value } of page.entries) await untilCommitted(() => removeDone(kv, value.mailId));
+    cursor = page.cursor;
+  } while (cursor !== null);
+}
+
+async function removeDone(kv: Kv, mailId: string): Promise<true | typeof LOST> {
+  const entry = await kv.find(keys.mail(mailId));
+  if (!isPresent(entry) || isWaiting(entry.value)) return true;
+  return await discard(kv, entry) || LOST;
+}
+
 /** Writes down what came of a claim, unless its lease ended and somebody else took the mail. */
 function concludeMail(
   kv: Kv,
@@ -214,29 +232,12 @@ function discard(kv: Kv, entry: Present<MailRecord>): Promise<boolean> {
     .commit();
 }
 
-/** A dead notice keeps its sealed content, so that an admin may have it sent after all. */
+/** A dead notice keeps its sealed content, so that an admin may have it sent after all; the last one of an account not. */
 function putAway(mail: MailRecord, reason: string): MailRecord {
-  return { ...mail, state: "dead", reason, sealed: mail.challenge ? null : mail.sealed };
+  const isForGood = mail.challenge !== null || mail.kind === "account_deleted";
+  return { ...mail, state: "dead", reason, sealed: isForGood ? null : mail.sealed };
 }
 
 function isWaiting({ state }: MailRecord): boolean {
   return state === "queued" || state === "sending";
-}
-
-async function reasonNotToSend(kv: Kv, mail: MailRecord): Promise<string | null> {
-  if (mail.challenge !== null && !await isCodeGood(kv, mail.challenge)) return "code no longer good";
-  if (kv.nowMs() < mail.sendBeforeMs) return null;
-  return mail.challenge ? "code no longer good" : `given up: ${mail.reason ?? "not tried in time"}`;
-}
-
-async function isCodeGood(
-  kv: Kv,
-  { hash, codeNumber }: NonNullable<MailRecord["challenge"]>,
-): Promise<boolean> {
-  const { value: challenge } = await kv.find(keys.challenge(hash));
-  if (challenge === null || challenge.codeNumber !== codeNumber) return false;
-  if (kv.nowMs() >= challenge.codeExpiresAtMs || challenge.wrongGuesses >= WRONG_GUESSES_MAX) return false;
-  if (challenge.userId === null) return true;
-  const { value: user } = await kv.find(keys.user(challenge.userId));
-  return user !== null && user.codeEpoch === challenge.codeEpoch;
 }

@@ -90,7 +90,9 @@ async function lockStore(path: string): Promise<Deno.FsFile> {
   return file;
 }
 
-async function makeFolder(path: string): Promise<void> {
+/** Makes the folder of the store file, for this user only. Throws StoreFault. */
+export async function makeFolder(path: string): Promise<void> {
+  if (isRemote(path) || path === ":memory:") return;
   const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
   try {
     // For this user only: the store has personal data, and files are made readable for all.

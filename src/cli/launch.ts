@@ -1,0 +1,54 @@
+// `deno task start` and the tools: works out which permissions these settings call for, and runs a program of ours
+// with no others. A task alone cannot: it does not know the folder that KV_PATH names.
+
+import { environmentNames, readEnvironment } from "../environment.ts";
+import { ensureViewer } from "./viewer.ts";
+
+const SERVER = "src/main.ts";
+const HASHER_FOLDERS = "node_modules/@node-rs,node_modules/.deno";
+
+if (import.meta.main) await launch(Deno.args);
+
+/** Runs `program` with its arguments, passes signals on, and ends with its status. */
+async function launch([program = SERVER, ...args]: readonly string[]): Promise<never> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", ...permissionFlags(await readEnvironment()), program, ...args],
+  }).spawn();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    Deno.addSignalListener(signal, () => tell(child, signal));
+  }
+  // The viewer of /docs is fetched beside the first start, so that nobody waits for it.
+  if (program === SERVER) ensureViewer();
+  Deno.exit((await child.status).code);
+}
+
+/** What our programs need under these settings, as flags of `deno run`. */
+export function permissionFlags(env: Readonly<Record<string, string | undefined>>): string[] {
+  const storeFolder = folderOf(env.KV_PATH ?? "./data/latchkey.kv");
+  return [
+    "--quiet",
+    "--no-prompt",
+    "--frozen",
+    // The mail server is wherever SMTP_URL says, and its name resolves to any address.
+    "--allow-net",
+    `--allow-env=${environmentNames.join(",")},DENO_KV_ACCESS_TOKEN`,
+    "--ignore-env",
+    `--allow-read=.env,.viewer,${storeFolder},${HASHER_FOLDERS},/usr/bin/ldd`,
+    `--allow-write=${storeFolder}`,
+    `--allow-ffi=${HASHER_FOLDERS}`,
+  ];
+}
+
+function folderOf(path: string): string {
+  if (/^https?:/.test(path)) return "./data";
+  return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
+}
+
+/** It may have ended a moment ago. */
+function tell(child: Deno.ChildProcess, signal: Deno.Signal): void {
+  try {
+    child.kill(signal);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
