@@ -1,11 +1,15 @@
 // `deno task start` and the tools: works out which permissions these settings call for, and runs a program of ours
 // with no others. A task alone cannot: it does not know the folder that KV_PATH names.
 
+import manifest from "../../deno.json" with { type: "json" };
 import { environmentNames, readEnvironment } from "../environment.ts";
 import { ensureViewer } from "./viewer.ts";
 
 const SERVER = "src/main.ts";
-const HASHER_FOLDERS = "node_modules/@node-rs,node_modules/.deno";
+const HASHER_VERSION = manifest.imports["@node-rs/argon2"].split("@").at(-1);
+/** Where the native hasher's binary is, on the platforms that have one. */
+const HASHER_FOLDERS = ["linux-x64-gnu", "linux-arm64-gnu", "darwin-x64", "darwin-arm64", "win32-x64-msvc"]
+  .map((target) => `node_modules/.deno/@node-rs+argon2-${target}@${HASHER_VERSION}`).join(",");
 
 if (import.meta.main) await launch(Deno.args);
 
@@ -33,7 +37,7 @@ export function permissionFlags(env: Readonly<Record<string, string | undefined>
     "--allow-net",
     `--allow-env=${environmentNames.join(",")},DENO_KV_ACCESS_TOKEN`,
     "--ignore-env",
-    `--allow-read=.env,.viewer,${storeFolder},${HASHER_FOLDERS},/usr/bin/ldd`,
+    `--allow-read=.env,.viewer,${storeFolder},/usr/bin/ldd`,
     `--allow-write=${storeFolder}`,
     `--allow-ffi=${HASHER_FOLDERS}`,
   ];

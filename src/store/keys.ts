@@ -29,6 +29,11 @@ export interface CredentialRecord {
   readonly changedAtMs: number;
 }
 
+/** How many accounts are active admins. Written by store/admins.ts with every change to one. */
+export interface ActiveAdminsRecord {
+  readonly count: number;
+}
+
 /** Whose a username is: an account's, or for a while a pending registration's. */
 export type UsernameRecord =
   | { readonly owner: "user"; readonly userId: string }
@@ -87,6 +92,26 @@ export interface ChallengeRecord {
   readonly sealed: Uint8Array;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
+}
+
+/** The challenge of a purpose of which an account has one at a time; a new one replaces it. */
+export interface CurrentChallengeRecord {
+  readonly challengeHash: string;
+  readonly expiresAtMs: number;
+}
+
+/** What a right password reset code was exchanged for. Written by store/passwords.ts; works once. */
+export interface ResetTokenRecord {
+  readonly userId: string;
+  readonly codeEpoch: number;
+  readonly expiresAtMs: number;
+}
+
+/** An account whose deletion has begun: gone for everybody, while the rest of it is cleared away. */
+export interface TombstoneRecord {
+  readonly userId: string;
+  readonly addressHash: string;
+  readonly deletedAtMs: number;
 }
 
 /** Admitted requests of one subject under one policy. Written by store/limits.ts. */
@@ -176,16 +201,25 @@ export const keys = {
   user: (userId: string) => key<UserRecord>("users", userId),
   userIdByEmail: (emailHash: string) => key<string>("users_by_email", emailHash),
   username: (usernameLowerCase: string) => key<UsernameRecord>("usernames", usernameLowerCase),
+  activeAdmins: () => key<ActiveAdminsRecord>("active_admins"),
   credential: (userId: string) => key<CredentialRecord>("credentials", userId),
 
   sessionsOf: (userId: string) => key<SessionRecord>("sessions", userId),
   session: (userId: string, sessionId: string) => key<SessionRecord>("sessions", userId, sessionId),
-  usedRefreshToken: (tokenHash: string) => key<UsedRefreshTokenRecord>("used_refresh_tokens", tokenHash),
+  usedRefreshTokensOf: (userId: string) => key<UsedRefreshTokenRecord>("used_refresh_tokens", userId),
+  usedRefreshToken: (userId: string, tokenHash: string) =>
+    key<UsedRefreshTokenRecord>("used_refresh_tokens", userId, tokenHash),
   knownNetworksOf: (userId: string) => key<KnownNetworkRecord>("known_networks", userId),
   knownNetwork: (userId: string, networkHash: string) =>
     key<KnownNetworkRecord>("known_networks", userId, networkHash),
 
   challenge: (challengeHash: string) => key<ChallengeRecord>("challenges", challengeHash),
+  currentChallengesOf: (userId: string) => key<CurrentChallengeRecord>("current_challenges", userId),
+  currentChallenge: (userId: string, purpose: ChallengePurpose) =>
+    key<CurrentChallengeRecord>("current_challenges", userId, purpose),
+  resetToken: (tokenHash: string) => key<ResetTokenRecord>("reset_tokens", tokenHash),
+  tombstones: () => key<TombstoneRecord>("tombstones"),
+  tombstone: (userId: string) => key<TombstoneRecord>("tombstones", userId),
 
   window: (policy: string, subject: string) => key<WindowRecord>("windows", policy, subject),
 

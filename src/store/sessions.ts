@@ -72,7 +72,7 @@ export function insertSession(
     if (!isPresent(user) || user.value.status !== "active") return null;
     if (credential.value?.changedAtMs !== verified.credential.changedAtMs) return null;
     // Every sign-in writes the user record, so that the check on it also makes the count of sessions exact.
-    const { entries: sessions } = await kv.collect(keys.sessionsOf(userId), { limit: SESSIONS_MAX + 1 });
+    const sessions = await collectSessions(kv, userId);
     const surplus = sessions.slice(0, Math.max(0, sessions.length + 1 - SESSIONS_MAX));
     const change = kv.change().check(user, credential).remove(...surplus.map((session) => session.key));
     const grant = addSession(deps, change, { user: user.value, client });
@@ -137,7 +137,7 @@ async function tryRotation(
   const [user, session, used] = await kv.findMany([
     keys.user(parts.userId),
     keys.session(parts.userId, parts.sessionId),
-    keys.usedRefreshToken(tokenHash),
+    keys.usedRefreshToken(parts.userId, tokenHash),
   ]);
   if (user.value?.status === "disabled") return { outcome: "disabled" };
 
@@ -222,7 +222,7 @@ export async function findRefreshTokenOwner(
   const tokenHash = hashRefreshToken(plainToken);
   const [session, used] = await deps.kv.findMany([
     keys.session(parts.userId, parts.sessionId),
-    keys.usedRefreshToken(tokenHash),
+    keys.usedRefreshToken(parts.userId, tokenHash),
   ]);
   if (!isPresent(session)) return null;
   if (isPresent(used)) {
@@ -240,6 +240,24 @@ export function removeSession(kv: Kv, { userId, sessionId }: RefreshTokenParts):
     if (!isPresent(session)) return false;
     return await kv.change().check(session).remove(session.key).commit() ? true : LOST;
   });
+}
+
+/**
+ * Adds the end of every session of the account to `change`, but for `keptSessionId`. Exact when the same commit
+ * checks and writes the user record: a sign-in that comes in between loses that race and looks again.
+ */
+export async function addSessionsEnd(
+  kv: Kv,
+  change: Change,
+  { userId, keptSessionId }: { readonly userId: string; readonly keptSessionId: string | null },
+): Promise<void> {
+  const sessions = await collectSessions(kv, userId);
+  change.remove(...sessions.filter(({ value }) => value.id !== keptSessionId).map(({ key }) => key));
+}
+
+/** The sessions of an account, oldest first. */
+export async function collectSessions(kv: Kv, userId: string): Promise<Present<SessionRecord>[]> {
+  return (await kv.collect(keys.sessionsOf(userId), { limit: SESSIONS_MAX * 2 })).entries;
 }
 
 /** Notes that a session is in use, at most once a minute. Losing a race here loses nothing. */
