@@ -138,3 +138,9 @@ export function openOutbox(
   const outbox = startOutbox({ kv, secrets, nowMs, log, config: SERVICE, ...options });
   return { ...outbox, [Symbol.asyncDispose]: outbox.stop };
 }
+
+/** Lets `waitMs` pass at once, and then everything leave that can. */
+export function settleAfter(store: MailStore, outbox: Outbox, waitMs: number): Promise<void> {
+  store.clock.nowMs += waitMs;
+  return outbox.settle();
+}
