@@ -3,11 +3,34 @@
 
 import { OpenAPIHono, type RouteConfig } from "@hono/zod-openapi";
 import manifest from "../deno.json" with { type: "json" };
-import { readMe } from "./account.ts";
+import {
+  confirmAccountDeletion,
+  confirmEmailChange,
+  exportMe,
+  readMe,
+  requestAccountDeletion,
+  requestEmailChange,
+  updateMe,
+} from "./account.ts";
 import { headerComponents } from "./headers.ts";
+import { createNote, deleteNote, listNotes, readNote, updateNote } from "./notes.ts";
+import {
+  changePassword,
+  confirmPasswordReset,
+  requestPasswordReset,
+  verifyPasswordResetOtp,
+} from "./passwords.ts";
 import { register, resendOtp, verifyOtp } from "./registration.ts";
 import * as service from "./service.ts";
-import { login, logout, refreshTokens, verifyToken } from "./sessions.ts";
+import {
+  endOtherSessions,
+  endSession,
+  listSessions,
+  login,
+  logout,
+  refreshTokens,
+  verifyToken,
+} from "./sessions.ts";
 
 /** Every operation there is. */
 export const routes: readonly RouteConfig[] = [
@@ -18,7 +41,25 @@ export const routes: readonly RouteConfig[] = [
   refreshTokens,
   verifyToken,
   logout,
+  listSessions,
+  endSession,
+  endOtherSessions,
+  requestPasswordReset,
+  verifyPasswordResetOtp,
+  confirmPasswordReset,
+  changePassword,
   readMe,
+  updateMe,
+  requestEmailChange,
+  confirmEmailChange,
+  exportMe,
+  requestAccountDeletion,
+  confirmAccountDeletion,
+  listNotes,
+  createNote,
+  readNote,
+  updateNote,
+  deleteNote,
   service.readHealth,
   service.readReadiness,
   service.readKeys,
@@ -68,6 +109,17 @@ copy and ends the session.
 Every operation that mails a code answers with a **challenge**. Only who holds its \`challenge_id\` can try codes, five at
 most. Nothing in an answer tells whether an address has an account.
 
+## Password, address, deletion
+
+- Forgotten password: \`requestPasswordReset\` mails a code, \`verifyPasswordResetOtp\` exchanges it for a reset token, and
+  \`confirmPasswordReset\` sets the new password with that. Every session ends: sign in anew.
+- Another password or address: \`changePassword\` and \`requestEmailChange\` take the current password. The code goes to the
+  new address, and until \`confirmEmailChange\` the old one stays. This session goes on, every other one ends.
+- Deletion: \`exportMe\` gives everything that is kept, \`requestAccountDeletion\` mails a code, and
+  \`confirmAccountDeletion\` deletes the account with all that belongs to it, for good.
+
+Whenever one of them is done, the owner is mailed.
+
 ## Errors
 
 Every error is \`application/problem+json\` (RFC 9457), on every path and status. Match \`code\`; \`type\` leads to a page that
@@ -82,12 +134,15 @@ Limits are exact sliding windows. \`RateLimit-Policy\` and \`RateLimit\` tell wh
 \`rate_limited\`, and \`Retry-After\` is the second at which the next request is admitted.
 
 By default: 100 requests a day without a token, by network; 1000 a day with one, by user; and narrower ones for sign-in
-(5 a minute), registration (3 a minute) and codes (3 a minute).`;
+(5 a minute), registration (3 a minute), codes (3 a minute), password resets (3 an hour) and the current password (5 a
+minute).`;
 
 const TAGS = [
   { name: "Registration", description: "From a stranger to an account." },
-  { name: "Sessions", description: "Sign in, stay signed in, sign out." },
-  { name: "Account", description: "The caller's own account." },
+  { name: "Sessions", description: "Sign in, stay signed in, sign out, here and elsewhere." },
+  { name: "Passwords", description: "A new password, with the old one or without it." },
+  { name: "Account", description: "The caller's own account: read, change, export, delete." },
+  { name: "Notes", description: "The caller's own notes: the example of a protected resource." },
   { name: "Service", description: "Health, keys and documentation." },
 ];
 

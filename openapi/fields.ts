@@ -107,6 +107,13 @@ export const refreshToken = z.string().min(1).max(512).openapi({
   example: "lkr_AZgfbnpMfR6bYC9dHI5KEAGYH256THweqmAvXRyOShFh8bXW0cUqk7mT2nQwz4yLxE3rVbJc9aG5dKfPiu1HoM",
 });
 
+/** Opaque: whatever is not ours answers like one that has ended. */
+export const resetToken = z.string().min(1).max(512).openapi({
+  description:
+    "A reset token: opaque, works once, for ten minutes. It sets a new password; it signs nobody in.",
+  example: "lkp_qv5wX2nRkT8eYdH1cM0sZ7bUaJ4fLgP9iOxE3rVtQyW",
+});
+
 export const accessToken = z.string().min(1).max(2048).openapi({
   description: "A signed JWT (RFC 9068, `at+jwt`, EdDSA). Send it as `Authorization: Bearer …`.",
   example: "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImsxIn0.eyJzdWIiOiJleGFtcGxlIn0.c2lnbmF0dXJl",

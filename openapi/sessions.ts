@@ -1,8 +1,9 @@
 // Signing in, staying signed in, and signing out. A session is one device; each refresh gives it new tokens.
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { accessToken, email, id, password, refreshToken, userId } from "./fields.ts";
+import { accessToken, email, id, password, refreshToken, time, userId } from "./fields.ts";
 import { headers, privateAnswer } from "./headers.ts";
+import { listOf, listQuery } from "./list.ts";
 import { anyRoute, bodyRoute, problems, signedInRoute } from "./problem.ts";
 import { signedInAnswer, Tokens } from "./tokens.ts";
 import { role } from "./user.ts";
@@ -67,6 +68,8 @@ Store the new pair before you use it. A session ends 30 days after sign-in, howe
   },
 });
 
+const sessionId = id().openapi({ description: "The id of the session." });
+
 const numericDate = (description: string): z.ZodInt =>
   z.int().min(0).openapi({ description: `${description}, in seconds since 1970.`, example: 1_795_253_400 });
 
@@ -82,7 +85,7 @@ export const InactiveToken = z.object({
 export const ActiveToken = z.object({
   active: z.literal(true).openapi({ description: "The token is good now.", example: true }),
   sub: userId,
-  sid: id().openapi({ description: "The id of the session." }),
+  sid: sessionId,
   role,
   exp: numericDate("When the token ends"),
   iat: numericDate("When the token was issued"),
@@ -129,7 +132,10 @@ export const logout = createRoute({
   summary: "Sign out",
   description:
     `Ends the session of the access token at once, on every instance: neither its access token nor its refresh
-token is good from now on. The body may be left out. A \`refresh_token\` of another session of yours ends that one too.`,
+token is good from now on. Other sessions go on: see \`endOtherSessions\`.
+
+The body may be left out. A \`refresh_token\` in it that belongs to another session of the same account ends that session
+too; one that is not good is no error (RFC 7009 §2.2).`,
   security: [{ bearer: [] }],
   request: {
     body: {
@@ -140,5 +146,85 @@ token is good from now on. The body may be left out. A \`refresh_token\` of anot
   responses: {
     204: { description: "Signed out.", headers: headers(...privateAnswer) },
     ...problems(...anyRoute, ...bodyRoute, ...signedInRoute),
+  },
+});
+
+export const Session = z.object({
+  id: sessionId,
+  created_at: time("When the person signed in on this device."),
+  last_used_at: time("When it was last in use, give or take a minute."),
+  user_agent: z.string().max(200).nullable().openapi({
+    description: "What the program called itself at sign-in, in printable ASCII; null when it did not.",
+    example: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+  }),
+  ip: z.string().max(45).openapi({
+    description: "The network address that the sign-in came from.",
+    example: "203.0.113.7",
+  }),
+  current: z.boolean().openapi({
+    description: "Whether the access token of this very request belongs to it.",
+    example: true,
+  }),
+}).openapi("Session", { description: "A device that is signed in." });
+
+export const listSessions = createRoute({
+  method: "get",
+  path: "/api/v1/me/sessions",
+  operationId: "listSessions",
+  tags: ["Sessions"],
+  summary: "List your sessions",
+  description:
+    `Where the account is signed in now, the newest sign-in first. Is one among them that the person does not know? End
+it with \`endSession\`, and change the password.
+
+An account has at most 50 sessions: one more sign-in ends the oldest.`,
+  security: [{ bearer: [] }],
+  request: { query: z.strictObject(listQuery) },
+  responses: {
+    200: {
+      description: "One page of the caller's sessions.",
+      headers: headers(...privateAnswer),
+      content: {
+        "application/json": {
+          schema: listOf(Session).openapi("SessionList", { description: "One page of sessions." }),
+        },
+      },
+    },
+    ...problems(...anyRoute, ...signedInRoute, "validation_failed"),
+  },
+});
+
+export const endSession = createRoute({
+  method: "delete",
+  path: "/api/v1/me/sessions/{session_id}",
+  operationId: "endSession",
+  tags: ["Sessions"],
+  summary: "End one of your sessions",
+  description:
+    `Signs that device out at once, on every instance: neither its access token nor its refresh token is good from now
+on. The session of this very request may be ended too, which is a \`logout\`.
+
+A session that has ended, never existed or belongs to somebody else is the same 404 \`session_not_found\`.`,
+  security: [{ bearer: [] }],
+  request: { params: z.strictObject({ session_id: sessionId }) },
+  responses: {
+    204: { description: "The session has ended.", headers: headers(...privateAnswer) },
+    ...problems(...anyRoute, ...signedInRoute, "validation_failed", "session_not_found"),
+  },
+});
+
+export const endOtherSessions = createRoute({
+  method: "delete",
+  path: "/api/v1/me/sessions",
+  operationId: "endOtherSessions",
+  tags: ["Sessions"],
+  summary: "End all your other sessions",
+  description:
+    `Signs every device out but this one, at once, on every instance. It is no error when there is no other. The
+password stays as it is: whoever knows it can sign in again, so change it if that may be somebody else.`,
+  security: [{ bearer: [] }],
+  responses: {
+    204: { description: "This session is the only one left.", headers: headers(...privateAnswer) },
+    ...problems(...anyRoute, ...signedInRoute),
   },
 });

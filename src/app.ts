@@ -10,6 +10,8 @@ import { secureHeaders } from "hono/secure-headers";
 import type { Deps } from "./deps.ts";
 import { Problem, renderProblem, toProblem } from "./problem.ts";
 import { registerAccount } from "./routes/account.ts";
+import { registerNotes } from "./routes/notes.ts";
+import { registerPasswords } from "./routes/passwords.ts";
 import { registerRegistration } from "./routes/registration.ts";
 import { registerService } from "./routes/service.ts";
 import { registerSessions } from "./routes/sessions.ts";
@@ -80,7 +82,9 @@ export function createApp(deps: Deps): App {
 
   registerRegistration(app, deps);
   registerSessions(app, deps);
+  registerPasswords(app, deps);
   registerAccount(app, deps);
+  registerNotes(app, deps);
   registerService(app, deps);
 
   app.notFound((c) => renderProblem(c, deps, new Problem("route_unknown")));

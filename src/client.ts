@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import type { Deps } from "./deps.ts";
 import { clientAddress, networkOf } from "./network.ts";
-import type { Client } from "./store/sessions.ts";
+import type { Client } from "./store/client.ts";
 
 const USER_AGENT_LENGTH_MAX = 200;
 

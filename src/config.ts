@@ -88,6 +88,7 @@ export const settings = {
   ).optional().describe(
     "A regular expression that a password must match as a whole, for house rules",
   ),
+  FREE_NOTES: wholeNumber(0, 100_000).default(20).describe("Notes that the free plan holds"),
 } as const;
 
 /** What the rest of the server reads: names without capitals, units last. */
@@ -117,6 +118,7 @@ export interface Config {
   readonly policies: Readonly<Record<PolicyName, Policy>>;
   readonly passwordLengthMin: number;
   readonly passwordPattern: RegExp | null;
+  readonly freeNotes: number;
 }
 
 /** The configuration, or every fault in one list of plain sentences. */
@@ -196,6 +198,7 @@ function toConfig(values: Values, { isOnDeploy }: { readonly isOnDeploy: boolean
     passwordPattern: values.PASSWORD_PATTERN === undefined
       ? null
       : new RegExp(`^(?:${values.PASSWORD_PATTERN})$`, "u"),
+    freeNotes: values.FREE_NOTES,
   };
 }
 

@@ -12,7 +12,8 @@ import { Problem } from "./problem.ts";
 import { announceLimits, type LimitRule } from "./rate_limit.ts";
 import type { SessionRecord, UserRecord } from "./store/keys.ts";
 import type { Present } from "./store/kv.ts";
-import { type Client, findRefreshTokenOwner, findSession, touchSession } from "./store/sessions.ts";
+import type { Client } from "./store/client.ts";
+import { findRefreshTokenOwner, findSession, touchSession } from "./store/sessions.ts";
 import type { Subject } from "./store/limits.ts";
 
 /** What a handler behind any gate finds in `c.var`. */

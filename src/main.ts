@@ -8,6 +8,7 @@ import { type Config, readConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
 import { readEnvironment } from "./environment.ts";
 import { createHasher } from "./hasher.ts";
+import { startJobs } from "./jobs.ts";
 import { openKeyring, WrongSecretKey } from "./keyring.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMailboxMailer } from "./mail/mailbox.ts";
@@ -60,8 +61,13 @@ async function serve(config: Config): Promise<void> {
     onListen: ({ port }) => banner(config, { port, isMailbox: config.smtp === null }),
   }, app.fetch);
 
+  const jobs = startJobs(deps);
+  // Unpacking the list of common passwords takes a moment: now, rather than in somebody's registration.
+  void import("./password/common.ts");
+
   const stop = onceOnly(async (status: number) => {
     const deadline = setTimeout(() => Deno.exit(status), STOP_DEADLINE_MS);
+    jobs.stop();
     await server.shutdown();
     await stopOutbox();
     store.close();

@@ -8,7 +8,8 @@ import type { Deps } from "./deps.ts";
 import type { PolicyName } from "./policy.ts";
 import { Problem } from "./problem.ts";
 import type { Quota, Verdict } from "./store/limits.ts";
-import { type Client, isKnownNetwork } from "./store/sessions.ts";
+import type { Client } from "./store/client.ts";
+import { isKnownNetwork } from "./store/sessions.ts";
 import { findAccountByEmail } from "./store/users.ts";
 
 /** What is known of a request when its limits are asked: the body is parsed, but not validated. */

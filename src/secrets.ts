@@ -19,11 +19,10 @@ export type MacPurpose =
   | "address"
   | "network"
   | "subject"
-  | "guesses"
-  | "cursor";
+  | "guesses";
 
 /** What a sealed value is for. */
-export type SealPurpose = "challenge" | "mail" | "signing-key";
+export type SealPurpose = "challenge" | "mail" | "signing-key" | "cursor";
 
 export interface Secrets {
   /** HMAC-SHA-256 over the parts, base64url, 43 characters. Parts are separated, so that no two lists collide. */
@@ -61,6 +60,8 @@ export function createSecrets(secretKey: string): Secrets {
       return new Uint8Array(Buffer.concat([nonce, body, cipher.final(), cipher.getAuthTag()]));
     },
     unseal: (purpose, context, sealed) => {
+      // Too short to be ours; and a decipher that never gets a whole tag would never be freed.
+      if (sealed.byteLength < NONCE_BYTES + TAG_BYTES) return null;
       try {
         const decipher = createDecipheriv(
           "aes-256-gcm",

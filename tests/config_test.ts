@@ -42,6 +42,7 @@ Deno.test("config: an empty environment is development with the defaults of the 
     trustedProxyHops: 0,
     passwordLengthMin: 8,
     passwordPattern: null,
+    freeNotes: 20,
   });
   assert.deepEqual(mailFrom, { name: "Latchkey", address: "no-reply@localhost" });
   assert.deepEqual(Object.keys(policies), Object.keys(POLICY_DEFAULTS));
@@ -80,6 +81,7 @@ const readCases: { env: Env; reads: Partial<Config> }[] = [
   { env: { THROTTLE_LOGIN: "4/3s" }, reads: {} },
   { env: { SECRET_KEY }, reads: { secretKey: SECRET_KEY } },
   { env: { PASSWORD_MIN_LENGTH: "12" }, reads: { passwordLengthMin: 12 } },
+  { env: { FREE_NOTES: "0" }, reads: { freeNotes: 0 } },
   { env: { PASSWORD_PATTERN: "\\d{8}|x" }, reads: { passwordPattern: /^(?:\d{8}|x)$/u } },
   { env: PRODUCTION, reads: { isProduction: true } },
   { env: { ...PRODUCTION, SMTP_URL: "smtp://localhost?tls=off" }, reads: { isProduction: true } },
@@ -201,6 +203,7 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   TRUST_PROXY: ["-1", "11", "true", "10.0.0.0/8", "1.0"],
   THROTTLE_LOGIN: ["0/1m", "5", "5/0s", "unlimited", "OFF", "5/1m;6/1h"],
   PASSWORD_MIN_LENGTH: ["7", "129", "true", "8.0", "eight"],
+  FREE_NOTES: ["-1", "100001", "20.5", "unlimited"],
   PASSWORD_PATTERN: ["(", "[a", "x".repeat(201)],
 };
 

@@ -8,6 +8,7 @@ import { type App, createApp } from "../src/app.ts";
 import { type Config, readConfig } from "../src/config.ts";
 import type { Deps } from "../src/deps.ts";
 import { createHasher, type Hasher } from "../src/hasher.ts";
+import { runJobs } from "../src/jobs.ts";
 import { openKeyring } from "../src/keyring.ts";
 import type { Log } from "../src/log.ts";
 import type { OutgoingMail } from "../src/mail/mailer.ts";
@@ -141,6 +142,7 @@ export async function startServer(
     async restart() {
       await process.outbox.stop();
       process = await startProcess({ config, kv, clock, delivered, logged });
+      await runJobs(process.deps);
     },
     async [Symbol.asyncDispose]() {
       await process.outbox.stop();

@@ -120,7 +120,7 @@ Deno.test("http: 405 names the methods there are", async () => {
   await using server = await startServer();
   assert.equal((await server.request(LOGIN)).headers.get("allow"), "POST");
   const response = await server.request("/api/v1/me", { method: "POST" });
-  assert.equal(response.headers.get("allow"), "GET, HEAD");
+  assert.equal(response.headers.get("allow"), "GET, HEAD, PATCH");
 });
 
 Deno.test("http: an unknown member is named, and no value comes back", async () => {
@@ -307,10 +307,10 @@ Deno.test("http: every operation under /api is limited, and says so", async () =
   const ada = await signUp(server);
   for (const route of routes.filter(({ path }) => path.startsWith("/api/"))) {
     const isOpen = route.security?.length === 0;
-    const answer = await server.call(
-      route,
-      isOpen ? { json: {}, ip: "203.0.113.9" } : { token: await freshToken(server, ada) },
-    );
+    const params = { session_id: ada.id, note_id: ada.id };
+    const caller = isOpen ? { ip: "203.0.113.9" } : { token: await freshToken(server, ada) };
+    const json = route.request?.body ? { json: {} } : {};
+    const answer = await server.call(route, { params, ...caller, ...json });
     assert.match(
       answer.headers.get("ratelimit-policy") ?? "",
       isOpen ? /"anonymous";q=1000;w=60/ : /"user";q=1000;w=60/,
@@ -372,6 +372,7 @@ function switchable(error: Error): { isOn: boolean; readonly wrapKv: (kv: Kv) =>
     check: () => broken,
     set: () => broken,
     remove: () => broken,
+    afterCommit: () => broken,
     commit: () => Promise.reject(error),
   };
   return fault;

@@ -30,6 +30,8 @@ export interface MailStore extends Disposable {
   readonly kv: Kv;
   readonly secrets: Secrets;
   readonly nowMs: () => number;
+  /** Tests look for themselves. */
+  readonly wakeOutbox: () => void;
   readonly log: Log;
   /** Every event that was logged, with its fields. */
   readonly logged: (readonly [event: string, fields: Record<string, unknown>])[];
@@ -49,6 +51,7 @@ export async function openMailStore(): Promise<MailStore> {
     kv: createKv(db, nowMs),
     secrets: createSecrets("test-key-of-32-bytes-0123456789abcdef"),
     nowMs,
+    wakeOutbox: () => {},
     log: { info: write, warn: write, error: write },
     logged,
     [Symbol.dispose]: () => db.close(),

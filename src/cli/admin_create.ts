@@ -7,7 +7,7 @@ import { createHasher } from "../hasher.ts";
 import { requireNewPassword } from "../new_password.ts";
 import { Problem } from "../problem.ts";
 import { LOST, untilCommitted } from "../store/kv.ts";
-import { addUser, findAccountByEmail, replaceRole } from "../store/users.ts";
+import { addUser, findAccountByEmail, replaceUser } from "../store/users.ts";
 import { readPassword } from "./password_input.ts";
 import { runTool, say, type Tool, ToolFault } from "./tool.ts";
 
@@ -52,10 +52,10 @@ async function createAdmin(tool: Tool): Promise<void> {
 }
 
 async function promote({ kv }: Tool, userId: string, email: string): Promise<void> {
-  const user = await replaceRole(kv, userId, "admin");
-  if (!user) throw new ToolFault("The account has just been deleted: try again");
+  const change = await replaceUser(kv, userId, { role: "admin" });
+  if (change.outcome !== "changed") throw new ToolFault("The account has just been deleted: try again");
   say(`${email} has an account, which is an admin now. Its password stays as it is.`);
-  if (user.status === "disabled") say("It is disabled, though: another admin can enable it.");
+  if (change.user.value.status === "disabled") say("It is disabled, though: another admin can enable it.");
 }
 
 function readArguments(args: string[]): Wanted {

@@ -36,7 +36,6 @@ export function registerRegistration(app: App, deps: Deps): void {
         await addUsernameReservation(deps.kv, change, { username, email, challengeHash: hash, expiresAtMs }),
     );
     if (!challenge) throw new Problem("username_taken");
-    deps.wakeOutbox();
     return c.json(viewChallenge(deps, challenge), 202);
   });
 
@@ -62,7 +61,6 @@ export function registerRegistration(app: App, deps: Deps): void {
     if (resend.outcome === "early") {
       throw new Problem("rate_limited", { policy: "resend", retry_after: resend.retryAfterSeconds });
     }
-    deps.wakeOutbox();
     return c.json(viewChallenge(deps, resend.challenge), 202);
   });
 }

@@ -1,16 +1,29 @@
-// Sessions: signing in, refreshing, asking whether a token holds, signing out.
+// Sessions: signing in, refreshing, asking whether a token holds, signing out; and the list of devices.
 
-import { login, logout, refreshTokens, verifyToken } from "../../openapi/sessions.ts";
+import {
+  endOtherSessions,
+  endSession,
+  listSessions,
+  login,
+  logout,
+  refreshTokens,
+  verifyToken,
+} from "../../openapi/sessions.ts";
 import type { App } from "../app.ts";
+import { issueCursor, requirePosition } from "../cursor.ts";
 import type { Deps } from "../deps.ts";
 import { admitAnyone, findBearerOfToken, requireUser } from "../gate.ts";
 import { viewSignedIn, viewTokens } from "../grant.ts";
 import { Problem } from "../problem.ts";
 import { byLoginAccount, byNetwork } from "../rate_limit.ts";
+import { viewSession } from "../session_view.ts";
+import { occasion } from "../store/client.ts";
 import { addMail } from "../store/mails.ts";
 import {
+  collectSessions,
   findRefreshTokenOwner,
   insertSession,
+  removeOtherSessions,
   removeSession,
   rotateRefreshToken,
 } from "../store/sessions.ts";
@@ -40,7 +53,6 @@ export function registerSessions(app: App, deps: Deps): void {
   });
 
   app.openapi({ ...refreshTokens, middleware: admitAnyone(deps) }, async (c) => {
-    const { address: ip, userAgent } = c.var.client;
     const rotation = await rotateRefreshToken(
       deps,
       c.req.valid("json").refresh_token,
@@ -48,15 +60,12 @@ export function registerSessions(app: App, deps: Deps): void {
         addMail(deps, change, {
           to: user.email,
           userId: user.id,
-          content: { kind: "refresh_token_replayed", atMs: deps.nowMs(), ip, device: userAgent },
+          content: { kind: "refresh_token_replayed", ...occasion(deps, c.var.client) },
         }),
     );
     if (rotation.outcome === "invalid") throw new Problem("refresh_token_invalid");
     if (rotation.outcome === "disabled") throw new Problem("account_disabled");
-    if (rotation.outcome === "reused") {
-      deps.wakeOutbox();
-      throw new Problem("refresh_token_reused");
-    }
+    if (rotation.outcome === "reused") throw new Problem("refresh_token_reused");
     return c.json(await viewTokens(deps, rotation.grant), 200);
   });
 
@@ -84,6 +93,35 @@ export function registerSessions(app: App, deps: Deps): void {
     // RFC 7009 §2.2: a token that is not good any more, or not the caller's, is no error.
     const owner = other === undefined ? null : await findRefreshTokenOwner(deps, other);
     if (owner?.userId === userId) await removeSession(deps.kv, owner);
+    return c.body(null, 204);
+  });
+
+  app.openapi({ ...listSessions, middleware: requireUser(deps) }, async (c) => {
+    const { limit, cursor } = c.req.valid("query");
+    const userId = c.var.user.value.id;
+    const query = { operation: "listSessions", userId };
+    const startId = requirePosition(deps.secrets, query, cursor);
+    // At most fifty: they are read whole. Ids are sorted by time, so that the newest comes first.
+    const newestFirst = (await collectSessions(deps.kv, userId)).map(({ value }) => value).toReversed();
+    const rest = newestFirst.filter(({ id }) => startId === null || id <= startId);
+    return c.json({
+      data: rest.slice(0, limit).map((session) => viewSession(session, c.var.session.value)),
+      next_cursor: issueCursor(deps.secrets, query, rest[limit]?.id ?? null),
+    }, 200);
+  });
+
+  app.openapi({ ...endSession, middleware: requireUser(deps) }, async (c) => {
+    const { session_id: sessionId } = c.req.valid("param");
+    const isEnded = await removeSession(deps.kv, { userId: c.var.user.value.id, sessionId });
+    if (!isEnded) throw new Problem("session_not_found");
+    return c.body(null, 204);
+  });
+
+  app.openapi({ ...endOtherSessions, middleware: requireUser(deps) }, async (c) => {
+    await removeOtherSessions(deps.kv, {
+      userId: c.var.user.value.id,
+      keptSessionId: c.var.session.value.id,
+    });
     return c.body(null, 204);
   });
 }

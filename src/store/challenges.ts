@@ -8,6 +8,7 @@ import { newId } from "../id.ts";
 import type { MailContent } from "../mail/content.ts";
 import { digest, isSameHash } from "../secrets.ts";
 import { admitOne, countIn, recordOne } from "../window.ts";
+import { isCodeAlive, WRONG_GUESSES_MAX } from "./code_life.ts";
 import { type ChallengePurpose, type ChallengeRecord, keys } from "./keys.ts";
 import { type Change, isPresent, LOST, untilCommitted } from "./kv.ts";
 import { addMail } from "./mails.ts";
@@ -73,9 +74,8 @@ export type Attempt<Result> =
   | { readonly outcome: "wrong"; readonly attemptsRemaining: number }
   | { readonly outcome: "dead" };
 
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs">;
+type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
-const WRONG_GUESSES_MAX = 5;
 const RESENDS_MAX = 5;
 /** From so many wrong guesses against one account in a day on, its codes are long. */
 const ESCALATION = { limit: 10, windowMs: 24 * 60 * 60 * 1000 } as const;
@@ -90,7 +90,7 @@ export function insertChallenge<Purpose extends ChallengePurpose>(
   join: (
     change: Change,
     challenge: { readonly hash: string; readonly expiresAtMs: number },
-  ) => Promise<boolean>,
+  ) => Promise<boolean> = always,
 ): Promise<IssuedChallenge | null> {
   const { kv, config, secrets, nowMs } = deps;
   return untilCommitted(async () => {
@@ -115,6 +115,23 @@ export function insertChallenge<Purpose extends ChallengePurpose>(
     if (!await join(change, { hash: challengeHash, expiresAtMs })) return null;
     return await change.commit() ? issued(challengeId, { ...base, ...code }) : LOST;
   });
+}
+
+/** For flows of which an account has one at a time: the one before ends with the commit that begins this one. */
+export async function addReplacement(
+  { kv, config }: Pick<Deps, "kv" | "config">,
+  change: Change,
+  { userId, purpose, challengeHash }: {
+    readonly userId: string;
+    readonly purpose: ChallengePurpose;
+    readonly challengeHash: string;
+  },
+): Promise<void> {
+  const current = await kv.find(keys.currentChallenge(userId, purpose));
+  if (isPresent(current)) change.remove(keys.challenge(current.value.challengeHash));
+  // A challenge lives as long as its codes, of which there are one and its resends.
+  const expiresAtMs = kv.nowMs() + (RESENDS_MAX + 1) * config.otpTtlMs;
+  change.check(current).set(current.key, { challengeHash, expiresAtMs });
 }
 
 /** Mails a new code for a living challenge; the old code dies with the same commit. */
@@ -187,7 +204,7 @@ export function attemptCode<Purpose extends ChallengePurpose, Result>(
 function isOpenTo(challenge: ChallengeRecord, guess: Guess<ChallengePurpose>, nowMs: number): boolean {
   if (challenge.purpose !== guess.purpose) return false;
   if (guess.userId !== null && challenge.userId !== guess.userId) return false;
-  return nowMs < challenge.codeExpiresAtMs && challenge.wrongGuesses < WRONG_GUESSES_MAX;
+  return isCodeAlive(challenge, nowMs);
 }
 
 type CodeFields = Pick<ChallengeRecord, "codeHash" | "codeNumber" | "codeExpiresAtMs" | "resendAfterMs">;
@@ -213,7 +230,8 @@ async function addCode(
   const permit = admitOne(config.policies.mail, mails.value, now);
   if (permit.record) change.check(mails).set(mails.key, permit.record);
   const content = await codeMail(deps, { purpose, email, code: spellCode(plainCode) });
-  const isRecipient = purpose === "registration" || userId !== null;
+  const isRecipient = purpose === "registration" || userId !== null &&
+      (purpose !== "email_change" || !await isEmailTaken(kv, email));
   addMail(deps, change, {
     to: email,
     userId,
@@ -241,6 +259,10 @@ async function codeMail(
 ): Promise<MailContent> {
   if (purpose === "registration" && await isEmailTaken(kv, email)) return { kind: "registration_known" };
   return { kind: `${purpose}_code`, code, ttlMs: config.otpTtlMs };
+}
+
+function always(): Promise<boolean> {
+  return Promise.resolve(true);
 }
 
 function issued(

@@ -169,6 +169,20 @@ export interface MailboxRecord {
   readonly expiresAtMs: number;
 }
 
+/** One note. Written by store/notes.ts; lives until it, or its owner's account, is deleted. */
+export interface NoteRecord {
+  readonly id: string;
+  readonly title: string;
+  readonly body: string | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+}
+
+/** How many notes an account has. Written by store/notes.ts with every note that comes or goes; absent means none. */
+export interface NoteCountRecord {
+  readonly count: number;
+}
+
 /** A network that an account signed in from. Written by store/sessions.ts; ends 30 days after the last time. */
 export interface KnownNetworkRecord {
   readonly lastSignInAtMs: number;
@@ -220,6 +234,10 @@ export const keys = {
   resetToken: (tokenHash: string) => key<ResetTokenRecord>("reset_tokens", tokenHash),
   tombstones: () => key<TombstoneRecord>("tombstones"),
   tombstone: (userId: string) => key<TombstoneRecord>("tombstones", userId),
+
+  notesOf: (userId: string) => key<NoteRecord>("notes", userId),
+  note: (userId: string, noteId: string) => key<NoteRecord>("notes", userId, noteId),
+  noteCount: (userId: string) => key<NoteCountRecord>("note_counts", userId),
 
   window: (policy: string, subject: string) => key<WindowRecord>("windows", policy, subject),
 

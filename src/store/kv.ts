@@ -49,8 +49,8 @@ export interface CollectOptions {
   readonly limit: number;
   readonly isNewestFirst?: boolean;
   readonly cursor?: string | null;
-  /** Only keys whose next part is at most this whole number: for indexes that are sorted by time. */
-  readonly upTo?: number;
+  /** Only keys whose next part is at most this whole number, or this text: for keys that are sorted by time. */
+  readonly upTo?: number | string | null;
 }
 
 /** Writes that happen together or not at all. */
@@ -60,6 +60,8 @@ export interface Change {
   /** A value with `expiresAtMs` is swept by the store some time after that moment. */
   set<Value>(key: Key<Value>, value: Value): Change;
   remove(...keys: Key<unknown>[]): Change;
+  /** Runs once the commit has happened, and only then: for what others are to be told of it. */
+  afterCommit(work: () => void): Change;
   /** False when a check failed: nothing was written, read again and decide anew. */
   commit(): Promise<boolean>;
 }
@@ -124,6 +126,7 @@ export async function untilCommitted<Result>(attempt: () => Promise<Result | typ
 function createChange(db: Deno.Kv, nowMs: () => number): Change {
   const checks: Deno.AtomicCheck[] = [];
   const writes: ((operation: Deno.AtomicOperation) => void)[] = [];
+  const followers = new Set<() => void>();
   const change: Change = {
     check(...entries) {
       for (const { key, versionstamp } of entries) checks.push({ key: [...key.path], versionstamp });
@@ -141,6 +144,10 @@ function createChange(db: Deno.Kv, nowMs: () => number): Change {
       for (const key of keys) writes.push((operation) => operation.delete(key.path));
       return change;
     },
+    afterCommit(work) {
+      followers.add(work);
+      return change;
+    },
     async commit() {
       if (checks.length > CHECKS_MAX) throw new Error(`At most ${CHECKS_MAX} checks fit one commit`);
       const result = await withDeadline(() => {
@@ -148,6 +155,7 @@ function createChange(db: Deno.Kv, nowMs: () => number): Change {
         for (const write of writes) write(operation);
         return operation.commit();
       });
+      if (result.ok) { for (const follow of followers) follow(); }
       return result.ok;
     },
   };
@@ -160,9 +168,9 @@ async function collectPage<Value>(
   { limit, isNewestFirst = false, cursor, upTo }: CollectOptions,
   nowMs: number,
 ): Promise<Page<Value>> {
-  const selector: Deno.KvListSelector = upTo === undefined
+  const selector: Deno.KvListSelector = upTo === undefined || upTo === null
     ? { prefix: prefix.path }
-    : { prefix: prefix.path, end: [...prefix.path, upTo + 1] };
+    : { prefix: prefix.path, end: [...prefix.path, nextPart(upTo)] };
   const listing = db.list<Value>(selector, {
     limit,
     reverse: isNewestFirst,
@@ -176,6 +184,11 @@ async function collectPage<Value>(
     if (isLive(value, nowMs)) entries.push({ key: { path }, value, versionstamp });
   }
   return { entries, cursor: seen < limit || listing.cursor === "" ? null : listing.cursor };
+}
+
+/** The least key part that is greater: the end of a range is not part of it. */
+function nextPart(part: number | string): number | string {
+  return typeof part === "number" ? part + 1 : `${part}\u0000`;
 }
 
 /** Deno KV over the network waits for ever, and a second process locks a local file for a moment. */

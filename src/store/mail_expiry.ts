@@ -1,10 +1,8 @@
 // Whether a mail is still worth sending: a code that opens nothing any more must never arrive.
 
+import { isCodeAlive } from "./code_life.ts";
 import { keys, type MailRecord } from "./keys.ts";
 import type { Kv } from "./kv.ts";
-
-/** As in challenges.ts: a code that was guessed at so often opens nothing. */
-const WRONG_GUESSES_MAX = 5;
 
 /** Why a mail must not leave any more, or null while it may. */
 export async function reasonNotToSend(kv: Kv, mail: MailRecord): Promise<string | null> {
@@ -19,7 +17,7 @@ async function isCodeGood(
 ): Promise<boolean> {
   const { value: challenge } = await kv.find(keys.challenge(hash));
   if (challenge === null || challenge.codeNumber !== codeNumber) return false;
-  if (kv.nowMs() >= challenge.codeExpiresAtMs || challenge.wrongGuesses >= WRONG_GUESSES_MAX) return false;
+  if (!isCodeAlive(challenge, kv.nowMs())) return false;
   if (challenge.userId === null) return true;
   const { value: user } = await kv.find(keys.user(challenge.userId));
   return user !== null && user.codeEpoch === challenge.codeEpoch;

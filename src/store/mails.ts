@@ -34,7 +34,7 @@ const REPORT_LIFE_MS = 30 * 24 * 60 * 60 * 1000;
 
 /** Adds a mail to somebody's commit: it will be sent if and only if that commit happens. Returns its id. */
 export function addMail(
-  { secrets, nowMs }: Pick<Deps, "secrets" | "nowMs">,
+  { secrets, nowMs, wakeOutbox }: Pick<Deps, "secrets" | "nowMs" | "wakeOutbox">,
   change: Change,
   draft: MailDraft,
 ): string {
@@ -63,7 +63,8 @@ export function addMail(
       expiresAtMs,
     })
     .set(keys.mailOfAddress(addressHash, id), { mailId: id, expiresAtMs })
-    .set(keys.mailDue({ mailId: id, dueAtMs: createdAtMs }), { mailId: id, dueAtMs: createdAtMs });
+    .set(keys.mailDue({ mailId: id, dueAtMs: createdAtMs }), { mailId: id, dueAtMs: createdAtMs })
+    .afterCommit(wakeOutbox);
   return id;
 }
 
@@ -174,6 +175,13 @@ export function reviveMail(kv: Kv, mailId: string): Promise<boolean | null> {
     };
     return await replaceMail(kv, entry, revived) ? true : LOST;
   });
+}
+
+/** The mails of an address within the last month or so, oldest first; at most 1,000. */
+export async function collectMailsOfAddress(kv: Kv, addressHash: string): Promise<MailRecord[]> {
+  const { entries } = await kv.collect(keys.mailsOfAddress(addressHash), { limit: 1_000 });
+  const mails = await Promise.all(entries.map(({ value }) => kv.find(keys.mail(value.mailId))));
+  return mails.map(({ value }) => value).filter((mail) => mail !== null);
 }
 
 /** Removes an address's mails that are done, for an account that ends. What is still on its way stays. */

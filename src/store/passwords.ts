@@ -5,8 +5,9 @@ import type { Deps } from "../deps.ts";
 import { digest, randomText } from "../secrets.ts";
 import { type CredentialRecord, keys, type UserRecord } from "./keys.ts";
 import { type Change, isPresent, LOST, type Present, untilCommitted } from "./kv.ts";
+import { type Client, occasion } from "./client.ts";
 import { addMail } from "./mails.ts";
-import { addSessionsEnd, type Client } from "./sessions.ts";
+import { addSessionsEnd } from "./sessions.ts";
 
 type StoreDeps = Pick<Deps, "kv" | "secrets" | "nowMs" | "wakeOutbox">;
 
@@ -19,12 +20,18 @@ export interface ResetPermit {
 /** How long a reset token may be kept before the new password is chosen. */
 export const RESET_TOKEN_TTL_MS = 10 * 60 * 1000;
 
-/** Adds a fresh reset token to the commit that uses the code up; the token itself is not stored. */
-export function addResetToken(
-  { nowMs }: Pick<Deps, "nowMs">,
+/**
+ * Adds a fresh reset token to the commit that uses the code up, and gives it; it is stored only hashed. Null when the
+ * challenge was for nobody, or became void: the account got another password or address since.
+ */
+export async function addResetToken(
+  { kv, nowMs }: Pick<Deps, "kv" | "nowMs">,
   change: Change,
-  { userId, codeEpoch }: { readonly userId: string; readonly codeEpoch: number },
-): string {
+  { userId, codeEpoch }: { readonly userId: string | null; readonly codeEpoch: number },
+): Promise<string | null> {
+  if (userId === null) return null;
+  const { value: user } = await kv.find(keys.user(userId));
+  if (user?.codeEpoch !== codeEpoch) return null;
   const plainToken = `lkp_${randomText(32)}`;
   change.set(keys.resetToken(digest(plainToken)), {
     userId,
@@ -35,7 +42,10 @@ export function addResetToken(
 }
 
 /** Whom a reset token is good for; null when it is used, expired, void or unknown. Uses nothing up. */
-export async function findResetPermit({ kv }: Pick<Deps, "kv">, plainToken: string): Promise<ResetPermit | null> {
+export async function findResetPermit(
+  { kv }: Pick<Deps, "kv">,
+  plainToken: string,
+): Promise<ResetPermit | null> {
   const tokenHash = digest(plainToken);
   const { value: token } = await kv.find(keys.resetToken(tokenHash));
   if (token === null) return null;
@@ -89,7 +99,9 @@ export function changePassword(
   const { kv } = deps;
   return untilCommitted(async () => {
     const [user, credential] = await kv.findMany([keys.user(userId), keys.credential(userId)]);
-    if (!isPresent(user) || credential.value?.changedAtMs !== verified.changedAtMs || !isPresent(credential)) {
+    if (
+      !isPresent(user) || credential.value?.changedAtMs !== verified.changedAtMs || !isPresent(credential)
+    ) {
       return false;
     }
     const change = kv.change();
@@ -123,12 +135,4 @@ async function addPassword(
 /** The user whose pending codes and reset tokens are void from now on. */
 export function nextEpoch({ nowMs }: Pick<Deps, "nowMs">, user: UserRecord): UserRecord {
   return { ...user, codeEpoch: user.codeEpoch + 1, updatedAtMs: nowMs() };
-}
-
-/** When and from where, for the mail that tells of it. */
-export function occasion(
-  { nowMs }: Pick<Deps, "nowMs">,
-  { address, userAgent }: Client,
-): { readonly atMs: number; readonly ip: string; readonly device: string | null } {
-  return { atMs: nowMs(), ip: address, device: userAgent };
 }

@@ -13,16 +13,9 @@ import {
 } from "../refresh_token.ts";
 import { isSameHash } from "../secrets.ts";
 import { type CredentialRecord, keys, type SessionRecord, type UserRecord } from "./keys.ts";
-import { type Change, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
-
-/** Who is asking, as far as the network and the request say. */
-export interface Client {
-  /** The network address, for people. */
-  readonly address: string;
-  /** The keyed hash of its network, for keys. */
-  readonly networkHash: string;
-  readonly userAgent: string | null;
-}
+import { type Change, type Entry, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
+import { addMail } from "./mails.ts";
+import { type Client, occasion } from "./client.ts";
 
 /** A session and the one plain refresh token of it that works. */
 export interface SessionGrant {
@@ -40,7 +33,7 @@ export type Rotation =
   /** Used before, and not just now: its session has ended with this call, unless it had already. */
   | { readonly outcome: "reused" };
 
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs">;
+type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /** Sessions an account may have; the oldest ends when one more begins. */
 export const SESSIONS_MAX = 50;
@@ -68,7 +61,11 @@ export function insertSession(
   const { kv } = deps;
   const userId = verified.user.id;
   return untilCommitted(async () => {
-    const [user, credential] = await kv.findMany([keys.user(userId), keys.credential(userId)]);
+    const [user, credential, network] = await kv.findMany([
+      keys.user(userId),
+      keys.credential(userId),
+      keys.knownNetwork(userId, client.networkHash),
+    ]);
     if (!isPresent(user) || user.value.status !== "active") return null;
     if (credential.value?.changedAtMs !== verified.credential.changedAtMs) return null;
     // Every sign-in writes the user record, so that the check on it also makes the count of sessions exact.
@@ -76,6 +73,14 @@ export function insertSession(
     const surplus = sessions.slice(0, Math.max(0, sessions.length + 1 - SESSIONS_MAX));
     const change = kv.change().check(user, credential).remove(...surplus.map((session) => session.key));
     const grant = addSession(deps, change, { user: user.value, client });
+    // The first sign-in of an account that an admin made or imported is from a new network in any case.
+    if (!isPresent(network) && user.value.lastLoginAtMs !== null) {
+      addMail(deps, change, {
+        to: user.value.email,
+        userId,
+        content: { kind: "sign_in_new_network", ...occasion(deps, client) },
+      });
+    }
     return await change.commit() ? grant : LOST;
   });
 }
@@ -198,8 +203,8 @@ async function tryRotation(
 async function endReplayed(
   { kv }: StoreDeps,
   { user, session, onReuse }: {
-    readonly user: Awaited<ReturnType<Kv["find"]>> & { readonly value: UserRecord | null };
-    readonly session: Awaited<ReturnType<Kv["find"]>> & { readonly value: SessionRecord | null };
+    readonly user: Entry<UserRecord>;
+    readonly session: Entry<SessionRecord>;
     readonly onReuse: (change: Change, user: UserRecord) => void;
   },
 ): Promise<Rotation | typeof LOST> {
@@ -240,6 +245,16 @@ export function removeSession(kv: Kv, { userId, sessionId }: RefreshTokenParts):
     if (!isPresent(session)) return false;
     return await kv.change().check(session).remove(session.key).commit() ? true : LOST;
   });
+}
+
+/** Ends every session of the account but one. */
+export async function removeOtherSessions(
+  kv: Kv,
+  { userId, keptSessionId }: { readonly userId: string; readonly keptSessionId: string | null },
+): Promise<void> {
+  const change = kv.change();
+  await addSessionsEnd(kv, change, { userId, keptSessionId });
+  await change.commit();
 }
 
 /**

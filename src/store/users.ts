@@ -1,8 +1,9 @@
 // Accounts: the user record, its password apart from it, and the indexes by email and username, always changed in
 // one commit. The indexes hold ids; a lookup reads the index first and the record second.
 
-import { digest } from "../secrets.ts";
 import { newId } from "../id.ts";
+import { digest } from "../secrets.ts";
+import { addAdminCount } from "./admins.ts";
 import { type CredentialRecord, keys, type UsernameRecord, type UserRecord } from "./keys.ts";
 import { type Change, type Entry, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
 
@@ -22,10 +23,12 @@ export interface NewUser {
   readonly passwordHash: string;
 }
 
-/** The members that somebody may set. */
-export type UserPatch = Partial<
-  Pick<UserRecord, "username" | "name" | "locale" | "role" | "plan" | "status" | "lastLoginAtMs">
->;
+/** The members that somebody may set, the person or an admin; those left out or undefined stay. */
+export type UserPatch = {
+  readonly [Member in "username" | "name" | "locale" | "role" | "plan" | "status"]?:
+    | UserRecord[Member]
+    | undefined;
+};
 
 /** How an email becomes a key: SHA-256, so that no address stands in one. */
 export function hashEmail(email: string): string {
@@ -86,6 +89,7 @@ export async function addUser(
     if (!username) return null;
     change.check(username).set(username.key, { owner: "user", userId: user.id });
   }
+  await addAdminCount(kv, change, { before: null, after: user });
   return user;
 }
 
@@ -128,14 +132,47 @@ export async function replacePasswordHash(
     .commit();
 }
 
-/** Sets the role, and says what stands now; null when there is no such account. */
-export function replaceRole(kv: Kv, userId: string, role: UserRecord["role"]): Promise<UserRecord | null> {
-  return untilCommitted(async () => {
+/** What became of a change to an account. */
+export type UserChange =
+  | { readonly outcome: "changed"; readonly user: Present<UserRecord> }
+  | { readonly outcome: "missing" | "username_taken" | "last_admin" };
+
+/** Sets members of an account, the username's index with it. */
+export function replaceUser(kv: Kv, userId: string, patch: UserPatch): Promise<UserChange> {
+  return untilCommitted(async (): Promise<UserChange | typeof LOST> => {
     const entry = await kv.find(keys.user(userId));
-    if (!isPresent(entry)) return null;
-    const user = { ...entry.value, role, updatedAtMs: kv.nowMs() };
-    return await kv.change().check(entry).set(entry.key, user).commit() ? user : LOST;
+    if (!isPresent(entry)) return { outcome: "missing" };
+    const before = entry.value;
+    const after: UserRecord = { ...before, ...definedOf(patch), updatedAtMs: kv.nowMs() };
+    const change = kv.change().check(entry).set(entry.key, after);
+    if (!await addUsernameMove(kv, change, { before, after })) return { outcome: "username_taken" };
+    if (!await addAdminCount(kv, change, { before, after })) return { outcome: "last_admin" };
+    if (!await change.commit()) return LOST;
+    const now = await kv.find(entry.key);
+    return isPresent(now) ? { outcome: "changed", user: now } : { outcome: "missing" };
   });
+}
+
+function definedOf(patch: UserPatch): Partial<UserRecord> {
+  return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+}
+
+/** False when the new username is somebody else's. */
+async function addUsernameMove(
+  kv: Kv,
+  change: Change,
+  { before, after }: { readonly before: UserRecord; readonly after: UserRecord },
+): Promise<boolean> {
+  const from = before.username?.toLowerCase() ?? null;
+  const to = after.username?.toLowerCase() ?? null;
+  if (from === to) return true;
+  if (to !== null) {
+    const username = await findFreeUsername(kv, to, { challengeHash: null });
+    if (!username) return false;
+    change.check(username).set(username.key, { owner: "user", userId: after.id });
+  }
+  if (from !== null) change.remove(keys.username(from));
+  return true;
 }
 
 /** The entry to check and write when the username is free, or reserved by `challengeHash` itself; else null. */

@@ -1,0 +1,11 @@
+// When a code is dead: the one answer for who guesses, who asks for another, and who is about to mail it.
+
+import type { ChallengeRecord } from "./keys.ts";
+
+/** Wrong guesses against one challenge, over all its codes; the last of them still gets its answer. */
+export const WRONG_GUESSES_MAX = 5;
+
+/** Whether the newest code of a challenge can still be tried. */
+export function isCodeAlive(challenge: ChallengeRecord, nowMs: number): boolean {
+  return nowMs < challenge.codeExpiresAtMs && challenge.wrongGuesses < WRONG_GUESSES_MAX;
+}

@@ -1,0 +1,81 @@
+// A new email address: asked for with the password, proved by a code that went there. The record, both indexes, the
+// end of other sessions and of every other code, and the mails to both addresses are one commit.
+
+import type { Deps } from "../deps.ts";
+import { keys, type UserRecord } from "./keys.ts";
+import { addReplacement, insertChallenge, type IssuedChallenge } from "./challenges.ts";
+import { type Change, isPresent } from "./kv.ts";
+import { addMail } from "./mails.ts";
+import { type Client, occasion } from "./client.ts";
+import { nextEpoch } from "./passwords.ts";
+import { addSessionsEnd } from "./sessions.ts";
+import { hashEmail } from "./users.ts";
+
+type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
+
+/** Begins the change, in place of an earlier one, and tells the present address. */
+export async function insertEmailChange(
+  deps: StoreDeps,
+  { user, newEmail, client }: {
+    readonly user: UserRecord;
+    readonly newEmail: string;
+    readonly client: Client;
+  },
+): Promise<IssuedChallenge> {
+  const purpose = "email_change";
+  const draft = {
+    purpose,
+    email: newEmail,
+    userId: user.id,
+    codeEpoch: user.codeEpoch,
+    payload: {},
+  } as const;
+  const challenge = await insertChallenge(deps, draft, async (change, { hash: challengeHash }) => {
+    await addReplacement(deps, change, { userId: user.id, purpose, challengeHash });
+    addMail(deps, change, {
+      to: user.email,
+      userId: user.id,
+      content: { kind: "email_change_requested", newEmail, ...occasion(deps, client) },
+    });
+    return true;
+  });
+  if (!challenge) throw new Error("Nothing refuses this challenge");
+  return challenge;
+}
+
+/** Adds the change to the commit that uses its code up. Null when it has become void, or the address is taken. */
+export async function addEmailChange(
+  deps: StoreDeps,
+  change: Change,
+  { userId, codeEpoch, newEmail, keptSessionId, client }: {
+    readonly userId: string;
+    readonly codeEpoch: number;
+    readonly newEmail: string;
+    readonly keptSessionId: string;
+    readonly client: Client;
+  },
+): Promise<UserRecord | null> {
+  const { kv } = deps;
+  const [user, newIndex] = await kv.findMany([keys.user(userId), keys.userIdByEmail(hashEmail(newEmail))]);
+  if (!isPresent(user) || user.value.codeEpoch !== codeEpoch || isPresent(newIndex)) return null;
+  const oldEmail = user.value.email;
+  const changed: UserRecord = { ...nextEpoch(deps, user.value), email: newEmail, isEmailVerified: true };
+  change.check(user, newIndex)
+    .set(user.key, changed)
+    .set(newIndex.key, userId)
+    .remove(keys.userIdByEmail(hashEmail(oldEmail)));
+  await addSessionsEnd(kv, change, { userId, keptSessionId });
+  for (const to of [oldEmail, newEmail]) {
+    addMail(deps, change, {
+      to,
+      userId,
+      content: {
+        kind: "email_changed",
+        newEmail,
+        isToOldAddress: to === oldEmail,
+        ...occasion(deps, client),
+      },
+    });
+  }
+  return changed;
+}

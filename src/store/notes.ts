@@ -1,0 +1,109 @@
+// Notes: one record each, under its owner's id, so that nobody else's request can reach it. How many a person has is
+// counted in the commit that adds or removes one: the plan's limit is exact, and no crash parts the two.
+
+import type { Deps } from "../deps.ts";
+import { newId } from "../id.ts";
+import { keys, type NoteRecord, type UserRecord } from "./keys.ts";
+import { isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
+
+/** Which note, and whose. */
+export interface NoteParts {
+  readonly userId: string;
+  readonly noteId: string;
+}
+
+/** What became of a new note. */
+export type NoteInsertion =
+  | { readonly outcome: "inserted"; readonly note: NoteRecord }
+  /** The plan holds no more. */
+  | { readonly outcome: "full" }
+  /** There is no such account any more. */
+  | { readonly outcome: "gone" };
+
+/** What the premium plan holds. */
+export const PREMIUM_NOTES_MAX = 100_000;
+
+/** Adds a note, if the account is there and its plan has room at the moment of the commit. */
+export function insertNote(
+  { kv, config, nowMs }: Pick<Deps, "kv" | "config" | "nowMs">,
+  userId: string,
+  { title, body }: Pick<NoteRecord, "title" | "body">,
+): Promise<NoteInsertion> {
+  return untilCommitted(async () => {
+    const [user, held] = await kv.findMany([keys.user(userId), keys.noteCount(userId)]);
+    if (!isPresent(user)) return { outcome: "gone" };
+    const count = held.value?.count ?? 0;
+    if (count >= notesMaxOf(user.value, config.freeNotes)) return { outcome: "full" };
+    const now = nowMs();
+    const note: NoteRecord = { id: newId(now), title, body, createdAtMs: now, updatedAtMs: now };
+    const isCommitted = await kv.change()
+      // The user too: the plan may change meanwhile, and a deleted account must not get anything new.
+      .check(user, held)
+      .set(held.key, { count: count + 1 })
+      .set(keys.note(userId, note.id), note)
+      .commit();
+    return isCommitted ? { outcome: "inserted", note } : LOST;
+  });
+}
+
+/** A note with its version, or null. */
+export async function findNote(kv: Kv, { userId, noteId }: NoteParts): Promise<Present<NoteRecord> | null> {
+  const note = await kv.find(keys.note(userId, noteId));
+  return isPresent(note) ? note : null;
+}
+
+/**
+ * One page of a person's notes, newest first: at most `limit` (1 to 100), from the note `startId` on, or from the
+ * newest. `nextId` starts the next page, and still does when that note is deleted meanwhile; null after the last page.
+ */
+export async function collectNotes(
+  kv: Kv,
+  userId: string,
+  { limit, startId }: { readonly limit: number; readonly startId: string | null },
+): Promise<{ readonly notes: readonly NoteRecord[]; readonly nextId: string | null }> {
+  const { entries } = await kv.collect(keys.notesOf(userId), {
+    // One more tells whether there is a next page.
+    limit: limit + 1,
+    isNewestFirst: true,
+    upTo: startId,
+  });
+  const found = entries.map(({ value }) => value);
+  return { notes: found.slice(0, limit), nextId: found[limit]?.id ?? null };
+}
+
+/** Writes the members that `patch` names, and says what stands now; null when there is no such note. */
+export function replaceNote(
+  kv: Kv,
+  { userId, noteId }: NoteParts,
+  patch: { readonly title?: string | undefined; readonly body?: string | null | undefined },
+): Promise<NoteRecord | null> {
+  return untilCommitted(async () => {
+    const entry = await kv.find(keys.note(userId, noteId));
+    if (!isPresent(entry)) return null;
+    const note: NoteRecord = {
+      ...entry.value,
+      title: patch.title ?? entry.value.title,
+      body: patch.body === undefined ? entry.value.body : patch.body,
+      updatedAtMs: kv.nowMs(),
+    };
+    return await kv.change().check(entry).set(entry.key, note).commit() ? note : LOST;
+  });
+}
+
+/** Removes a note. False when it was not there. */
+export function removeNote(kv: Kv, { userId, noteId }: NoteParts): Promise<boolean> {
+  return untilCommitted(async () => {
+    const [note, held] = await kv.findMany([keys.note(userId, noteId), keys.noteCount(userId)]);
+    if (!isPresent(note)) return false;
+    const count = (held.value?.count ?? 1) - 1;
+    const change = kv.change().check(note, held).remove(note.key);
+    // The last note takes the count along: the deletion of an account must not find a new one behind its back.
+    if (count > 0) change.set(held.key, { count });
+    else change.remove(held.key);
+    return await change.commit() ? true : LOST;
+  });
+}
+
+function notesMaxOf({ plan }: UserRecord, freeNotes: number): number {
+  return plan === "premium" ? PREMIUM_NOTES_MAX : freeNotes;
+}
