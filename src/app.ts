@@ -7,6 +7,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { routePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
+import { createClientReader } from "./client.ts";
 import type { Deps } from "./deps.ts";
 import { Problem, renderProblem, toProblem } from "./problem.ts";
 import { registerAccount } from "./routes/account.ts";
@@ -15,11 +16,12 @@ import { registerPasswords } from "./routes/passwords.ts";
 import { registerRegistration } from "./routes/registration.ts";
 import { registerService } from "./routes/service.ts";
 import { registerSessions } from "./routes/sessions.ts";
+import type { Client } from "./store/client.ts";
 import { toFaults } from "./validation.ts";
 
 /** What every handler finds in its context. */
 export interface AppEnv {
-  Variables: { requestId: string };
+  Variables: { requestId: string; client: Client };
 }
 
 export type App = OpenAPIHono<AppEnv>;
@@ -74,7 +76,9 @@ export function createApp(deps: Deps): App {
       return renderProblem(c, deps, new Problem("method_not_allowed"));
     },
   }));
+  const readClient = createClientReader(deps);
   app.use("/api/*", async (c, next) => {
+    c.set("client", readClient(c));
     // Tokens and personal data: nothing under /api is for a cache.
     c.header("Cache-Control", "no-store");
     await next();

@@ -6,17 +6,31 @@ import { clientAddress, networkOf } from "./network.ts";
 import type { Client } from "./store/client.ts";
 
 const USER_AGENT_LENGTH_MAX = 200;
+const KNOWN_MAX = 10_000;
 
-/** The client of a request: behind trusted proxies (`TRUST_PROXY`) the address that the outermost of them saw. */
-export function clientOf(c: Context, { config, secrets }: Pick<Deps, "config" | "secrets">): Client {
-  const address = clientAddress({
-    socketAddress: socketAddress(c.env),
-    forwardedFor: c.req.header("x-forwarded-for") ?? null,
-  }, config.trustedProxyHops);
-  return {
-    address,
-    networkHash: secrets.mac("network", networkOf(address)),
-    userAgent: safeUserAgent(c.req.header("user-agent")),
+/** Tells who asks. */
+export type ReadClient = (c: Context) => Client;
+
+/** Behind trusted proxies (`TRUST_PROXY`) the client's address is the one that the outermost of them saw. */
+export function createClientReader({ config, secrets }: Pick<Deps, "config" | "secrets">): ReadClient {
+  // Clients ask more than once, and reading, folding and hashing an address costs more than a look-up.
+  const known = new Map<string, Pick<Client, "address" | "networkHash">>();
+
+  return (c) => {
+    const origin = {
+      socketAddress: socketAddress(c.env),
+      forwardedFor: config.trustedProxyHops === 0 ? null : c.req.header("x-forwarded-for") ?? null,
+    };
+    const key = `${origin.socketAddress} ${origin.forwardedFor}`;
+    const userAgent = safeUserAgent(c.req.header("user-agent"));
+    const found = known.get(key);
+    if (found) return { ...found, userAgent };
+
+    const address = clientAddress(origin, config.trustedProxyHops);
+    const client = { address, networkHash: secrets.mac("network", networkOf(address)) };
+    if (known.size >= KNOWN_MAX) known.clear();
+    known.set(key, client);
+    return { ...client, userAgent };
   };
 }
 

@@ -6,7 +6,6 @@ import type { Context, MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { AccessClaims } from "./access_token.ts";
 import { readBody, textMember } from "./body.ts";
-import { clientOf } from "./client.ts";
 import type { Deps } from "./deps.ts";
 import { Problem } from "./problem.ts";
 import { announceLimits, type LimitRule } from "./rate_limit.ts";
@@ -45,8 +44,7 @@ const REFUSALS = {
 /** A gate that everybody passes, as far as the limits allow. A junk token counts as none. */
 export function admitAnyone(deps: Deps, ...rules: LimitRule[]): MiddlewareHandler<OpenEnv> {
   return createMiddleware<OpenEnv>(async (c, next) => {
-    const client = clientOf(c, deps);
-    c.set("client", client);
+    const { client } = c.var;
     const body = await readBody(c.req);
     const bearer = await findBearer(deps, c.req.header("authorization"));
     const userId = bearer.state === "signed_in"
@@ -86,8 +84,7 @@ function signedInGate(
   { isAdminOnly }: { readonly isAdminOnly: boolean },
 ): MiddlewareHandler<SignedInEnv> {
   return createMiddleware<SignedInEnv>(async (c, next) => {
-    const client = clientOf(c, deps);
-    c.set("client", client);
+    const { client } = c.var;
     const body = await readBody(c.req);
     const bearer = await findBearer(deps, c.req.header("authorization"));
     if (bearer.state !== "signed_in") throw new Problem(REFUSALS[bearer.state]);
