@@ -128,6 +128,12 @@ not name are refused, so that a typing error does not pass for an omission.
 
 Besides what the operations list, any path can answer 404 \`route_unknown\`, and 405 \`method_not_allowed\` with \`Allow\`.
 
+## Lists
+
+A list takes \`limit\` (1 to 100, 20 unless given) and \`cursor\`, and answers \`data\`, newest first, and \`next_cursor\`. Send
+that as \`cursor\` for the next page; after the last one it is null. A cursor is opaque, and good only for the same list and
+filters, asked by the same person.
+
 ## Limits
 
 Limits are exact sliding windows. \`RateLimit-Policy\` and \`RateLimit\` tell where you stand; at the limit the answer is 429

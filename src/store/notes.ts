@@ -7,7 +7,7 @@ import { keys, type NoteRecord, type UserRecord } from "./keys.ts";
 import { isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
 
 /** Which note, and whose. */
-export interface NoteParts {
+export interface NoteIds {
   readonly userId: string;
   readonly noteId: string;
 }
@@ -19,6 +19,13 @@ export type NoteInsertion =
   | { readonly outcome: "full" }
   /** There is no such account any more. */
   | { readonly outcome: "gone" };
+
+/** One page of a list of notes, newest first. */
+export interface NotePage {
+  readonly notes: readonly NoteRecord[];
+  /** Where the next page starts, even if that note is deleted meanwhile; null after the last page. */
+  readonly nextId: string | null;
+}
 
 /** What the premium plan holds. */
 export const PREMIUM_NOTES_MAX = 100_000;
@@ -32,14 +39,16 @@ export function insertNote(
   return untilCommitted(async () => {
     const [user, held] = await kv.findMany([keys.user(userId), keys.noteCount(userId)]);
     if (!isPresent(user)) return { outcome: "gone" };
-    const count = held.value?.count ?? 0;
+    const { count, newestIdMs } = held.value ?? { count: 0, newestIdMs: 0 };
     if (count >= notesMaxOf(user.value, config.freeNotes)) return { outcome: "full" };
     const now = nowMs();
-    const note: NoteRecord = { id: newId(now), title, body, createdAtMs: now, updatedAtMs: now };
+    // Later than any other, within one millisecond too and after a step back of the clock: ids sort as notes came.
+    const idMs = Math.max(now, newestIdMs + 1);
+    const note: NoteRecord = { id: newId(idMs), title, body, createdAtMs: now, updatedAtMs: now };
     const isCommitted = await kv.change()
       // The user too: the plan may change meanwhile, and a deleted account must not get anything new.
       .check(user, held)
-      .set(held.key, { count: count + 1 })
+      .set(held.key, { count: count + 1, newestIdMs: idMs })
       .set(keys.note(userId, note.id), note)
       .commit();
     return isCommitted ? { outcome: "inserted", note } : LOST;
@@ -47,20 +56,17 @@ export function insertNote(
 }
 
 /** A note with its version, or null. */
-export async function findNote(kv: Kv, { userId, noteId }: NoteParts): Promise<Present<NoteRecord> | null> {
+export async function findNote(kv: Kv, { userId, noteId }: NoteIds): Promise<Present<NoteRecord> | null> {
   const note = await kv.find(keys.note(userId, noteId));
   return isPresent(note) ? note : null;
 }
 
-/**
- * One page of a person's notes, newest first: at most `limit` (1 to 100), from the note `startId` on, or from the
- * newest. `nextId` starts the next page, and still does when that note is deleted meanwhile; null after the last page.
- */
+/** A page of at most `limit` (1 to 100) of a person's notes: from the note `startId` on, or from the newest. */
 export async function collectNotes(
   kv: Kv,
   userId: string,
   { limit, startId }: { readonly limit: number; readonly startId: string | null },
-): Promise<{ readonly notes: readonly NoteRecord[]; readonly nextId: string | null }> {
+): Promise<NotePage> {
   const { entries } = await kv.collect(keys.notesOf(userId), {
     // One more tells whether there is a next page.
     limit: limit + 1,
@@ -74,7 +80,7 @@ export async function collectNotes(
 /** Writes the members that `patch` names, and says what stands now; null when there is no such note. */
 export function replaceNote(
   kv: Kv,
-  { userId, noteId }: NoteParts,
+  { userId, noteId }: NoteIds,
   patch: { readonly title?: string | undefined; readonly body?: string | null | undefined },
 ): Promise<NoteRecord | null> {
   return untilCommitted(async () => {
@@ -91,15 +97,17 @@ export function replaceNote(
 }
 
 /** Removes a note. False when it was not there. */
-export function removeNote(kv: Kv, { userId, noteId }: NoteParts): Promise<boolean> {
+export function removeNote(kv: Kv, { userId, noteId }: NoteIds): Promise<boolean> {
   return untilCommitted(async () => {
     const [note, held] = await kv.findMany([keys.note(userId, noteId), keys.noteCount(userId)]);
     if (!isPresent(note)) return false;
-    const count = (held.value?.count ?? 1) - 1;
     const change = kv.change().check(note, held).remove(note.key);
-    // The last note takes the count along: the deletion of an account must not find a new one behind its back.
-    if (count > 0) change.set(held.key, { count });
-    else change.remove(held.key);
+    // The last note takes the count along, and a count that an account's deletion took first never comes back.
+    if (isPresent(held) && held.value.count > 1) {
+      change.set(held.key, { ...held.value, count: held.value.count - 1 });
+    } else {
+      change.remove(held.key);
+    }
     return await change.commit() ? true : LOST;
   });
 }
