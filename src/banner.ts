@@ -18,7 +18,7 @@ export function banner(
     "  Admin      deno task admin:create --email you@example.org",
     "",
     "  Try it:",
-    `  curl ${local}/api/v1/auth/register --json '{"email":"ada@example.org","password":"violet-comet-93"}'`,
+    `  curl ${local}/api/v1/auth/register -H 'Content-Type: application/json' -d '{"email":"ada@example.org","password":"violet-comet-93"}'`,
     "",
   ];
   // deno-lint-ignore no-console -- for the person at the terminal.

@@ -1,0 +1,101 @@
+// The README: its commands are run as they stand there, its table of settings is the schema's, its links lead
+// somewhere. What cannot be run here is held against what would run.
+
+import assert from "node:assert/strict";
+import manifest from "../deno.json" with { type: "json" };
+import { register, verifyOtp } from "../openapi/registration.ts";
+import { settings } from "../src/config.ts";
+import { PASSWORD } from "./harness.ts";
+import { createSite, eventually, REPOSITORY, type Site } from "./process.ts";
+
+const readme = await Deno.readTextFile(`${REPOSITORY}/README.md`);
+
+/** The fenced shell blocks of a kind: "```sh kind". */
+function blocksOf(kind: string): string[] {
+  return [...readme.matchAll(/^```sh (\w+)\n(.*?)^```$/gms)]
+    .filter(([, found]) => found === kind)
+    .map(([, , body]) => body ?? "");
+}
+
+/** The commands of a block, without what they say of themselves. */
+function commandsOf(kind: string): string[] {
+  return blocksOf(kind).join("").split("\n").map((line) => line.replace(/ +#.*$/, "")).filter((line) => line);
+}
+
+/** What a shell prints that gets `script` pasted, one line after another. */
+async function paste(site: Site, script: string): Promise<string[]> {
+  const shell = new Deno.Command("bash", {
+    args: ["-c", script.replaceAll("localhost:8000", `127.0.0.1:${site.port}`)],
+    cwd: REPOSITORY,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { stdout, stderr } = await shell.output();
+  assert.equal(new TextDecoder().decode(stderr), "");
+  return new TextDecoder().decode(stdout).trim().split(/\n|(?<=\})(?=\{)|(?<=\})(?=2)/);
+}
+
+Deno.test("README: the tour takes an account from sign-up to its deletion", async () => {
+  await using site = await createSite();
+  await site.startServer();
+  const printed = await paste(site, blocksOf("tour").join("\n"));
+  assert.equal(printed.length, 4, printed.join("\n"));
+  const [me = "", signedOut, reset, deleted] = printed;
+  assert.equal(JSON.parse(me).email, "ada@example.org");
+  assert.deepEqual([signedOut, reset, deleted], ["204", "204", "204"]);
+});
+
+Deno.test("README: the command for the first admin works beside the server", async () => {
+  await using site = await createSite();
+  await site.startServer();
+  const email = "you@example.org";
+  const { body } = await site.call(register, { json: { email, password: PASSWORD } });
+  const code = await eventually("the code is mailed", async () => {
+    const answer = await (await fetch(`${site.url}/dev/mailbox`)).json();
+    return answer.data[0]?.code as string | undefined;
+  });
+  await site.call(verifyOtp, { json: { challenge_id: body.challenge_id, code } });
+
+  const [command = ""] = commandsOf("admin");
+  const [, task = "", ...args] = /^deno task (\S+) (.*)$/.exec(command)?.slice(0) ?? [];
+  const tool = site.spawn(task, { args: args.join(" ").split(" ") });
+  assert.equal(await tool.ended(), 0, tool.stderr());
+  assert.match(tool.stdout(), /you@example\.org has an account, which is an admin now/);
+});
+
+Deno.test("README: the two commands are tasks, and the gate's script runs the second", async () => {
+  assert.deepEqual(commandsOf("start"), ["deno task start"]);
+  assert.deepEqual(commandsOf("test"), ["deno task test"]);
+  assert.match(await Deno.readTextFile(`${REPOSITORY}/.ci/run`), /deno task test/);
+  const named = [...readme.matchAll(/deno(?:@[\d.]+)? task ([a-z:-]+)/g)].map(([, task]) => task ?? "");
+  for (const task of named) assert(task in manifest.tasks, `${task} is not a task`);
+});
+
+Deno.test("README: the container gets the settings that production asks for", async () => {
+  const [build, run] = commandsOf("container");
+  assert.equal(build, "docker build -t latchkey .");
+  const dockerfile = await Deno.readTextFile(`${REPOSITORY}/Dockerfile`);
+  const given = [...(run ?? "").matchAll(/-e (\w+)/g)].map(([, name]) => name ?? "");
+  for (const name of given) assert(name in settings, name);
+  for (const fact of ["EXPOSE 8000", "VOLUME /data", "USER deno"]) assert(dockerfile.includes(fact), fact);
+});
+
+Deno.test("README: the table of settings is the schema's, with the defaults of .env.example", async () => {
+  const example = await Deno.readTextFile(`${REPOSITORY}/.env.example`);
+  const rows = Object.entries(settings).map(([name, { description }]) => {
+    const [, value] = new RegExp(`^#${name}=(.*)$`, "m").exec(example) ?? [];
+    assert(value !== undefined, `${name} is not in .env.example`);
+    return `| \`${name}\` | ${value ? `\`${value}\` ` : ""}| ${description} |`;
+  });
+  // The formatter pads the columns.
+  const lines = readme.split("\n").map((line) => line.replaceAll(/ +/g, " "));
+  const found = lines.filter((line) => /^\| `[A-Z_]+` /.test(line));
+  assert.deepEqual(found, rows);
+});
+
+Deno.test("README: every file it names is there", async () => {
+  for (const [, path = ""] of readme.matchAll(/\]\(((?!http)[^)#]+)\)/g)) {
+    assert((await Deno.stat(`${REPOSITORY}/${path}`)).isFile, path);
+  }
+});
