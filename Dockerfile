@@ -10,7 +10,6 @@ COPY deno.json deno.lock ./
 RUN deno remove --frozen=false \
     @redocly/openapi-core \
     @seriousme/openapi-schema-validator \
-    @types/smtp-server \
     fast-check \
     playwright-core \
     smtp-server \
@@ -46,9 +45,9 @@ ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", \
   "--no-prompt", \
   "--frozen", \
   "--allow-net", \
-  "--allow-env=PORT,HOST,APP_ENV,PUBLIC_URL,KV_PATH,SECRET_KEY,SMTP_URL,MAIL_FROM,APP_NAME,ACCESS_TOKEN_TTL,REFRESH_TOKEN_TTL,SESSION_MAX_AGE,REFRESH_GRACE,OTP_TTL,OTP_RESEND_AFTER,REGISTRATION_TTL,CORS_ORIGINS,TRUST_PROXY,THROTTLE_LOGIN,THROTTLE_REGISTER,THROTTLE_OTP,THROTTLE_PASSWORD_RESET,THROTTLE_PASSWORD,THROTTLE_MAIL,THROTTLE_ANONYMOUS,THROTTLE_USER,PASSWORD_MIN_LENGTH,PASSWORD_PATTERN,DENO_DEPLOY,DENO_DEPLOYMENT_ID,DENO_KV_ACCESS_TOKEN", \
+  "--allow-env=PORT,HOST,APP_ENV,PUBLIC_URL,KV_PATH,SECRET_KEY,SMTP_URL,MAIL_FROM,APP_NAME,ACCESS_TOKEN_TTL,REFRESH_TOKEN_TTL,SESSION_MAX_AGE,REFRESH_GRACE,OTP_TTL,OTP_RESEND_AFTER,REGISTRATION_TTL,CORS_ORIGINS,TRUST_PROXY,THROTTLE_LOGIN,THROTTLE_REGISTER,THROTTLE_OTP,THROTTLE_PASSWORD_RESET,THROTTLE_PASSWORD,THROTTLE_MAIL,THROTTLE_ANONYMOUS,THROTTLE_USER,PASSWORD_MIN_LENGTH,PASSWORD_PATTERN,FREE_NOTES,DENO_DEPLOY,DENO_DEPLOYMENT_ID,DENO_KV_ACCESS_TOKEN", \
   "--ignore-env", \
-  "--allow-read=.env,.viewer,/data,node_modules/@node-rs,node_modules/.deno,/usr/bin/ldd", \
+  "--allow-read=.env,.viewer,/data,/usr/bin/ldd", \
   "--allow-write=/data", \
-  "--allow-ffi=node_modules/@node-rs,node_modules/.deno", \
+  "--allow-ffi=node_modules/.deno/@node-rs+argon2-linux-x64-gnu@2.2.1,node_modules/.deno/@node-rs+argon2-linux-arm64-gnu@2.2.1,node_modules/.deno/@node-rs+argon2-darwin-x64@2.2.1,node_modules/.deno/@node-rs+argon2-darwin-arm64@2.2.1,node_modules/.deno/@node-rs+argon2-win32-x64-msvc@2.2.1", \
   "src/main.ts"]
