@@ -13,6 +13,7 @@ import {
   updateMe,
 } from "./account.ts";
 import { headerComponents } from "./headers.ts";
+import { listMails, retryMail } from "./mails.ts";
 import { createNote, deleteNote, listNotes, readNote, updateNote } from "./notes.ts";
 import {
   changePassword,
@@ -31,6 +32,7 @@ import {
   refreshTokens,
   verifyToken,
 } from "./sessions.ts";
+import { deleteUser, endUserSessions, listUsers, readUser, updateUser } from "./users.ts";
 
 /** Every operation there is. */
 export const routes: readonly RouteConfig[] = [
@@ -60,6 +62,13 @@ export const routes: readonly RouteConfig[] = [
   readNote,
   updateNote,
   deleteNote,
+  listUsers,
+  readUser,
+  updateUser,
+  deleteUser,
+  endUserSessions,
+  listMails,
+  retryMail,
   service.readHealth,
   service.readReadiness,
   service.readKeys,
@@ -149,6 +158,11 @@ const TAGS = [
   { name: "Passwords", description: "A new password, with the old one or without it." },
   { name: "Account", description: "The caller's own account: read, change, export, delete." },
   { name: "Notes", description: "The caller's own notes: the example of a protected resource." },
+  {
+    name: "Administration",
+    description:
+      "For admins: users, and the mails to them. The first admin is made on the command line: `deno task admin:create`.",
+  },
   { name: "Service", description: "Health, keys and documentation." },
 ];
 

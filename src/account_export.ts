@@ -8,7 +8,7 @@ import { viewNote } from "./note_view.ts";
 import { viewSession } from "./session_view.ts";
 import { keys, type NoteRecord, type SessionRecord, type UserRecord } from "./store/keys.ts";
 import type { Present } from "./store/kv.ts";
-import { collectMailsOfAddress } from "./store/mails.ts";
+import { collectMailsOf } from "./store/mails.ts";
 import { collectNotes } from "./store/notes.ts";
 import { collectSessions } from "./store/sessions.ts";
 import { rfc3339, viewUser } from "./user_view.ts";
@@ -26,7 +26,11 @@ export async function exportAccount(
 ): Promise<z.output<typeof AccountExport>> {
   const sessions = await collectSessions(kv, user.id);
   const networks = await kv.collect(keys.knownNetworksOf(user.id), { limit: NETWORKS_MAX });
-  const mails = await collectMailsOfAddress(kv, secrets.mac("address", user.email));
+  // Before there was an account its mails were the address's.
+  const mails = [
+    ...await collectMailsOf(kv, secrets.mac("address", user.email)),
+    ...await collectMailsOf(kv, user.id),
+  ];
   const notes = await collectAllNotes({ kv }, user.id);
   return {
     exported_at: rfc3339(nowMs()),

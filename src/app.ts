@@ -11,11 +11,13 @@ import { createClientReader } from "./client.ts";
 import type { Deps } from "./deps.ts";
 import { Problem, renderProblem, toProblem } from "./problem.ts";
 import { registerAccount } from "./routes/account.ts";
+import { registerMails } from "./routes/mails.ts";
 import { registerNotes } from "./routes/notes.ts";
 import { registerPasswords } from "./routes/passwords.ts";
 import { registerRegistration } from "./routes/registration.ts";
 import { registerService } from "./routes/service.ts";
 import { registerSessions } from "./routes/sessions.ts";
+import { registerUsers } from "./routes/users.ts";
 import type { Client } from "./store/client.ts";
 import { toFaults } from "./validation.ts";
 
@@ -89,6 +91,8 @@ export function createApp(deps: Deps): App {
   registerPasswords(app, deps);
   registerAccount(app, deps);
   registerNotes(app, deps);
+  registerUsers(app, deps);
+  registerMails(app, deps);
   registerService(app, deps);
 
   app.notFound((c) => renderProblem(c, deps, new Problem("route_unknown")));

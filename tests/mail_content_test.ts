@@ -21,6 +21,7 @@ const ALL: readonly MailContent[] = [
   { kind: "email_changed", newEmail: "mike@new.example", isToOldAddress: true, ...OCCASION },
   { kind: "email_changed", newEmail: "mike@new.example", isToOldAddress: false, ...OCCASION },
   { kind: "account_deleted", ...OCCASION },
+  { kind: "account_deleted_by_admin" },
   { kind: "refresh_token_replayed", ...OCCASION },
   { kind: "sign_in_new_network", ...OCCASION },
 ];

@@ -11,7 +11,7 @@ import {
   completeMail,
   findNextDueMs,
   openMail,
-  removeMailsOfAddress,
+  removeMailsOf,
   requeueMail,
   reviveMail,
 } from "../src/store/mails.ts";
@@ -195,7 +195,7 @@ Deno.test("reviveMail queues a dead notice again, and nothing else", async () =>
   assert.equal(await reviveMail(kv, codeMailId), false);
 });
 
-Deno.test("removeMailsOfAddress leaves nothing but what is still on its way", async () => {
+Deno.test("removeMailsOf leaves nothing but what is still on its way", async () => {
   using store = await openMailStore();
   const { kv, secrets } = store;
   const addressHash = secrets.mac("address", "mike@example.org");
@@ -207,10 +207,10 @@ Deno.test("removeMailsOfAddress leaves nothing but what is still on its way", as
   await buryMail(kv, await claimed(kv), "550 No");
   const queuedId = await queueMail(store);
 
-  await removeMailsOfAddress(kv, addressHash);
+  await removeMailsOf(kv, addressHash);
   const left = await kv.collect(keys.mails(), { limit: 10 });
   assert.deepEqual(left.entries.map(({ value }) => value.id).toSorted(), [otherId, queuedId].toSorted());
-  const index = await kv.collect(keys.mailsOfAddress(addressHash), { limit: 10 });
+  const index = await kv.collect(keys.mailsOf(addressHash), { limit: 10 });
   assert.deepEqual(index.entries.map(({ value }) => value.mailId), [queuedId]);
 });
 

@@ -48,7 +48,9 @@ export type MailContent =
   | EmailChangeNotice
   | EmailChangedNotice
   /** Somebody registered an address that has an account: its owner is told, the caller is not. */
-  | { readonly kind: "registration_known" };
+  | { readonly kind: "registration_known" }
+  /** Where the admin was is not for the owner to know. */
+  | { readonly kind: "account_deleted_by_admin" };
 
 /** Whose mails these are. */
 export interface MailService {
@@ -138,6 +140,15 @@ function compose(service: MailService, content: MailContent): Letter {
           "change the password of your mailbox.",
         ],
         occasion: content,
+      };
+    case "account_deleted_by_admin":
+      return {
+        subject: `Your ${appName} account was deleted`,
+        paragraphs: [
+          `The people who run ${appName} (${service.publicUrl}) deleted your account and everything in it. ` +
+          "This is the last mail about it.",
+          "You do not know why? Then turn to them. The account cannot be brought back, but you can register again.",
+        ],
       };
     case "refresh_token_replayed":
       return {

@@ -22,7 +22,7 @@ import { isLastAdmin } from "../store/admins.ts";
 import { attemptCode } from "../store/challenges.ts";
 import { addConfirmedDeletion, finishDeletion, insertDeletion } from "../store/deletion.ts";
 import { addEmailChange, insertEmailChange } from "../store/email_change.ts";
-import { replaceUser } from "../store/users.ts";
+import { findUser, replaceUser } from "../store/users.ts";
 import { viewUser } from "../user_view.ts";
 
 export function registerAccount(app: App, deps: Deps): void {
@@ -50,6 +50,7 @@ export function registerAccount(app: App, deps: Deps): void {
       throw invalid({ pointer: "/new_email", code: "email_unchanged", message: "Is your address already" });
     }
     const challenge = await insertEmailChange(deps, { user, newEmail, client: c.var.client });
+    if (challenge === "gone") throw new Problem("token_invalid");
     return c.json(viewChallenge(deps, challenge), 202);
   });
 
@@ -68,13 +69,20 @@ export function registerAccount(app: App, deps: Deps): void {
           client,
         }),
     );
-    return c.json(viewUser(requireOpened(attempt)), 200);
+    requireOpened(attempt);
+    const user = await findUser(deps.kv, userId);
+    // Deleted meanwhile, by another request.
+    if (!user) throw new Problem("token_invalid");
+    isUnchanged(c, user);
+    return c.json(viewUser(user.value), 200);
   });
 
   app.openapi({ ...requestAccountDeletion, middleware: signedIn }, async (c) => {
     const user = c.var.user.value;
     if (await isLastAdmin(deps.kv, user)) throw new Problem("last_admin");
-    return c.json(viewChallenge(deps, await insertDeletion(deps, user)), 202);
+    const challenge = await insertDeletion(deps, user);
+    if (challenge === "gone") throw new Problem("token_invalid");
+    return c.json(viewChallenge(deps, challenge), 202);
   });
 
   app.openapi({ ...confirmAccountDeletion, middleware: codeGate }, async (c) => {
@@ -86,7 +94,7 @@ export function registerAccount(app: App, deps: Deps): void {
       (change, { codeEpoch }) => addConfirmedDeletion(deps, change, { userId, codeEpoch, client }),
     );
     if (requireOpened(attempt) === "last_admin") throw new Problem("last_admin");
-    await finishDeletion(deps.kv, userId);
+    await finishDeletion(deps, userId);
     return c.body(null, 204);
   });
 

@@ -31,7 +31,6 @@ export function registerPasswords(app: App, deps: Deps): void {
       codeEpoch: user?.codeEpoch ?? 0,
       payload: {},
     });
-    if (!challenge) throw new Error("Nothing refuses this challenge");
     return c.json(viewChallenge(deps, challenge), 202);
   });
 

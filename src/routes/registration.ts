@@ -31,11 +31,13 @@ export function registerRegistration(app: App, deps: Deps): void {
         codeEpoch: 0,
         payload: { passwordHash, username, name, locale },
       },
-      async (change, { hash, expiresAtMs }) =>
-        username === null ||
-        await addUsernameReservation(deps.kv, change, { username, email, challengeHash: hash, expiresAtMs }),
+      async (change, begun) => {
+        if (username === null) return "joined";
+        const isReserved = await addUsernameReservation(deps.kv, change, { username, email, ...begun });
+        return isReserved ? "joined" : "username_taken";
+      },
     );
-    if (!challenge) throw new Problem("username_taken");
+    if (challenge === "username_taken") throw new Problem(challenge);
     return c.json(viewChallenge(deps, challenge), 202);
   });
 

@@ -2,17 +2,15 @@
 // guess and its count are one commit, and so is the right code and all that it opens. The store knows the id only
 // as a hash, and what the flow needs in the end is sealed under the id itself.
 
-import { createCode, hashCode, spellCode } from "../code.ts";
+import { hashCode } from "../code.ts";
 import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
-import type { MailContent } from "../mail/content.ts";
 import { digest, isSameHash } from "../secrets.ts";
-import { admitOne, countIn, recordOne } from "../window.ts";
-import { isCodeAlive, WRONG_GUESSES_MAX } from "./code_life.ts";
+import { recordOne } from "../window.ts";
+import { ESCALATION, isCodeAlive, WRONG_GUESSES_MAX } from "./code_life.ts";
+import { addCode } from "./code_sending.ts";
 import { type ChallengePurpose, type ChallengeRecord, keys } from "./keys.ts";
 import { type Change, isPresent, LOST, untilCommitted } from "./kv.ts";
-import { addMail } from "./mails.ts";
-import { isEmailTaken } from "./users.ts";
 
 /** What each flow keeps until its code is confirmed. */
 export interface ChallengePayloads {
@@ -46,6 +44,12 @@ export interface IssuedChallenge {
   readonly resendAfterMs: number;
 }
 
+/** A challenge that is about to be written, for what else its commit writes. */
+export interface BegunChallenge {
+  readonly challengeHash: string;
+  readonly expiresAtMs: number;
+}
+
 export type Resend =
   | { readonly outcome: "sent"; readonly challenge: IssuedChallenge }
   | { readonly outcome: "early"; readonly retryAfterSeconds: number }
@@ -77,23 +81,19 @@ export type Attempt<Result> =
 type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 const RESENDS_MAX = 5;
-/** From so many wrong guesses against one account in a day on, its codes are long. */
-const ESCALATION = { limit: 10, windowMs: 24 * 60 * 60 * 1000 } as const;
 
 /**
- * Begins a flow: the challenge and its mail are one commit, with whatever `join` adds to it. Null when `join` says
- * false. Costs and looks the same whether or not the address has an account.
+ * Begins a flow: the challenge and its mail are one commit, with whatever `join` adds to it. Any other answer of `join`
+ * than "joined" is a refusal: then nothing is written. Costs and looks the same whether or not the address has an
+ * account.
  */
-export function insertChallenge<Purpose extends ChallengePurpose>(
+export function insertChallenge<Purpose extends ChallengePurpose, Outcome extends string = "joined">(
   deps: StoreDeps,
   draft: ChallengeDraft<Purpose>,
-  join: (
-    change: Change,
-    challenge: { readonly hash: string; readonly expiresAtMs: number },
-  ) => Promise<boolean> = always,
-): Promise<IssuedChallenge | null> {
+  join: (change: Change, begun: BegunChallenge) => Promise<Outcome | "joined"> = addNothing,
+): Promise<IssuedChallenge | Exclude<Outcome, "joined">> {
   const { kv, config, secrets, nowMs } = deps;
-  return untilCommitted(async () => {
+  return untilCommitted(async (): Promise<IssuedChallenge | Exclude<Outcome, "joined"> | typeof LOST> => {
     const now = nowMs();
     const challengeId = newId(now);
     const challengeHash = digest(challengeId);
@@ -107,12 +107,14 @@ export function insertChallenge<Purpose extends ChallengePurpose>(
       sealed: secrets.seal("challenge", challengeId, { email: draft.email, payload: draft.payload }),
       createdAtMs: now,
     };
-    const code = await addCode(deps, change, { challengeId, email: draft.email, codeNumber: 1, ...base });
-    const expiresAtMs = draft.purpose === "registration"
-      ? now + config.registrationTtlMs
-      : code.codeExpiresAtMs;
+    const endsAtMs = draft.purpose === "registration" ? now + config.registrationTtlMs : Infinity;
+    const { email } = draft;
+    const code = await addCode(deps, change, { challengeId, email, endsAtMs, codeNumber: 1, ...base });
+    const expiresAtMs = expiryOf(draft.purpose, { endsAtMs, ...code });
     change.set(keys.challenge(challengeHash), { ...base, ...code, expiresAtMs });
-    if (!await join(change, { hash: challengeHash, expiresAtMs })) return null;
+    const outcome = await join(change, { challengeHash, expiresAtMs });
+    // Whatever else `join` says is a refusal.
+    if (outcome !== "joined") return outcome as Exclude<Outcome, "joined">;
     return await change.commit() ? issued(challengeId, { ...base, ...code }) : LOST;
   });
 }
@@ -150,13 +152,15 @@ export function resendCode(deps: StoreDeps, challengeId: string): Promise<Resend
       return { outcome: "early", retryAfterSeconds: Math.ceil((challenge.resendAfterMs - nowMs()) / 1000) };
     }
     const change = kv.change().check(entry);
+    const endsAtMs = challenge.purpose === "registration" ? challenge.expiresAtMs : Infinity;
     const code = await addCode(deps, change, {
       ...challenge,
       challengeId,
+      endsAtMs,
       email: sealed.email,
       codeNumber: challenge.codeNumber + 1,
     });
-    const expiresAtMs = challenge.purpose === "registration" ? challenge.expiresAtMs : code.codeExpiresAtMs;
+    const expiresAtMs = expiryOf(challenge.purpose, { endsAtMs, ...code });
     const renewed = { ...challenge, ...code, expiresAtMs };
     change.set(entry.key, renewed);
     return await change.commit() ? { outcome: "sent", challenge: issued(challengeId, renewed) } : LOST;
@@ -207,62 +211,16 @@ function isOpenTo(challenge: ChallengeRecord, guess: Guess<ChallengePurpose>, no
   return isCodeAlive(challenge, nowMs);
 }
 
-type CodeFields = Pick<ChallengeRecord, "codeHash" | "codeNumber" | "codeExpiresAtMs" | "resendAfterMs">;
-
-/** Makes a code and adds its mail, unless the recipient has had too many: nobody can tell from outside. */
-async function addCode(
-  deps: StoreDeps,
-  change: Change,
-  draft: Pick<ChallengeRecord, "purpose" | "userId" | "guessSubject" | "codeNumber"> & {
-    readonly challengeId: string;
-    readonly email: string;
-  },
-): Promise<CodeFields> {
-  const { kv, config, secrets, nowMs } = deps;
-  const now = nowMs();
-  const { purpose, email, userId, challengeId, codeNumber } = draft;
-  const [mails, guesses] = await kv.findMany([
-    keys.window("mail", secrets.mac("address", email)),
-    keys.window("guesses", draft.guessSubject),
-  ]);
-  const plainCode = createCode({ isLong: countIn(ESCALATION, guesses.value, now) >= ESCALATION.limit });
-  const codeExpiresAtMs = now + config.otpTtlMs;
-  const permit = admitOne(config.policies.mail, mails.value, now);
-  if (permit.record) change.check(mails).set(mails.key, permit.record);
-  const content = await codeMail(deps, { purpose, email, code: spellCode(plainCode) });
-  const isRecipient = purpose === "registration" || userId !== null &&
-      (purpose !== "email_change" || !await isEmailTaken(kv, email));
-  addMail(deps, change, {
-    to: email,
-    userId,
-    content,
-    sendBeforeMs: codeExpiresAtMs,
-    // A mail that belongs to no code of the challenge costs the same, and is dropped instead of sent.
-    challenge: { hash: digest(challengeId), codeNumber: permit.isAdmitted && isRecipient ? codeNumber : 0 },
-  });
-  return {
-    codeHash: hashCode(secrets, challengeId, plainCode),
-    codeNumber,
-    codeExpiresAtMs,
-    resendAfterMs: now + config.otpResendAfterMs,
-  };
+function addNothing(): Promise<"joined"> {
+  return Promise.resolve("joined");
 }
 
-/** Somebody who registers an address that has an account gets no code: its owner is told instead. */
-async function codeMail(
-  { kv, config }: StoreDeps,
-  { purpose, email, code }: {
-    readonly purpose: ChallengePurpose;
-    readonly email: string;
-    readonly code: string;
-  },
-): Promise<MailContent> {
-  if (purpose === "registration" && await isEmailTaken(kv, email)) return { kind: "registration_known" };
-  return { kind: `${purpose}_code`, code, ttlMs: config.otpTtlMs };
-}
-
-function always(): Promise<boolean> {
-  return Promise.resolve(true);
+/** A pending registration outlives its codes; every other challenge ends with its newest one. */
+function expiryOf(
+  purpose: ChallengePurpose,
+  { endsAtMs, codeExpiresAtMs }: { readonly endsAtMs: number; readonly codeExpiresAtMs: number },
+): number {
+  return purpose === "registration" ? endsAtMs : codeExpiresAtMs;
 }
 
 function issued(

@@ -5,6 +5,9 @@ import type { ChallengeRecord } from "./keys.ts";
 /** Wrong guesses against one challenge, over all its codes; the last of them still gets its answer. */
 export const WRONG_GUESSES_MAX = 5;
 
+/** From so many wrong guesses against one account in a day on, its codes are long. */
+export const ESCALATION = { limit: 10, windowMs: 24 * 60 * 60 * 1000 } as const;
+
 /** Whether the newest code of a challenge can still be tried. */
 export function isCodeAlive(challenge: ChallengeRecord, nowMs: number): boolean {
   return nowMs < challenge.codeExpiresAtMs && challenge.wrongGuesses < WRONG_GUESSES_MAX;

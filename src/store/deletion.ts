@@ -3,32 +3,49 @@
 // commit checks a record that is not there any more. The rest goes in steps, each of which can be done twice.
 
 import type { Deps } from "../deps.ts";
+import type { MailContent } from "../mail/content.ts";
 import { addAdminCount } from "./admins.ts";
 import { addReplacement, insertChallenge, type IssuedChallenge } from "./challenges.ts";
 import { keys, type TombstoneRecord, type UserRecord } from "./keys.ts";
-import { type Change, isPresent, type Key, type Kv, type Present } from "./kv.ts";
-import { addMail, removeMailsOfAddress } from "./mails.ts";
+import {
+  type Change,
+  isPresent,
+  type Key,
+  type Kv,
+  LOST,
+  type Page,
+  type Present,
+  untilCommitted,
+} from "./kv.ts";
+import { addMail, removeMailsOf } from "./mails.ts";
 import { type Client, occasion } from "./client.ts";
 import { addSessionsEnd } from "./sessions.ts";
-import { hashEmail } from "./users.ts";
+import { addUserIndex } from "./user_index.ts";
+import { findUser, hashEmail } from "./users.ts";
 
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
+type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "log" | "wakeOutbox">;
 
 /** Keys removed in one commit; well below what a commit can hold. */
 const STEP = 200;
-const TOMBSTONES_MAX = 100;
 
-/** Begins a deletion, in place of an earlier one: the code goes to the account's address. */
-export async function insertDeletion(deps: StoreDeps, user: UserRecord): Promise<IssuedChallenge> {
+/**
+ * Begins a deletion, in place of an earlier one: the code goes to the account's address. "gone" when the account has
+ * been deleted meanwhile.
+ */
+export async function insertDeletion(
+  deps: StoreDeps,
+  user: UserRecord,
+): Promise<IssuedChallenge | "gone"> {
   const purpose = "account_deletion";
   const { id: userId, email, codeEpoch } = user;
   const draft = { purpose, email, userId, codeEpoch, payload: {} } as const;
-  const challenge = await insertChallenge(deps, draft, async (change, { hash: challengeHash }) => {
+  return await insertChallenge(deps, draft, async (change, { challengeHash }) => {
+    const account = await findUser(deps.kv, userId);
+    if (!account) return "gone";
+    change.check(account);
     await addReplacement(deps, change, { userId, purpose, challengeHash });
-    return true;
+    return "joined";
   });
-  if (!challenge) throw new Error("Nothing refuses this challenge");
-  return challenge;
 }
 
 /**
@@ -44,16 +61,34 @@ export async function addConfirmedDeletion(
     readonly client: Client;
   },
 ): Promise<"deleted" | "last_admin" | null> {
-  const user = await deps.kv.find(keys.user(userId));
-  if (!isPresent(user) || user.value.codeEpoch !== codeEpoch) return null;
-  return await addDeletion(deps, change, { user, client }) ? "deleted" : "last_admin";
+  const user = await findUser(deps.kv, userId);
+  if (user?.value.codeEpoch !== codeEpoch) return null;
+  const notice: MailContent = { kind: "account_deleted", ...occasion(deps, client) };
+  return await addDeletion(deps, change, { user, notice }) ? "deleted" : "last_admin";
 }
 
-/** Adds the first step to `change`. False for the last active admin: then it adds nothing. */
-export async function addDeletion(
+/** Deletes an account for an admin, and mails its owner. The last active admin stays. */
+export async function removeUser(
+  deps: StoreDeps,
+  userId: string,
+): Promise<"removed" | "missing" | "last_admin"> {
+  const outcome = await untilCommitted(async () => {
+    const user = await findUser(deps.kv, userId);
+    if (!user) return "missing";
+    const change = deps.kv.change();
+    const notice: MailContent = { kind: "account_deleted_by_admin" };
+    if (!await addDeletion(deps, change, { user, notice })) return "last_admin";
+    return await change.commit() ? "removed" : LOST;
+  });
+  if (outcome === "removed") await finishDeletion(deps, userId);
+  return outcome;
+}
+
+/** Adds the first step to `change`, with the last mail. False for the last active admin: then it adds nothing. */
+async function addDeletion(
   deps: StoreDeps,
   change: Change,
-  { user, client }: { readonly user: Present<UserRecord>; readonly client: Client },
+  { user, notice }: { readonly user: Present<UserRecord>; readonly notice: MailContent },
 ): Promise<boolean> {
   const { kv, secrets, nowMs } = deps;
   const { id: userId, email, username } = user.value;
@@ -61,40 +96,56 @@ export async function addDeletion(
   await addSessionsEnd(kv, change, { userId, keptSessionId: null });
   change.check(user).remove(user.key, keys.credential(userId), keys.userIdByEmail(hashEmail(email)));
   if (username !== null) change.remove(keys.username(username.toLowerCase()));
+  addUserIndex(change, { before: user.value, after: null });
   change.set(keys.tombstone(userId), {
     userId,
     addressHash: secrets.mac("address", email),
     deletedAtMs: nowMs(),
   });
-  addMail(deps, change, {
-    to: email,
-    userId: null,
-    content: { kind: "account_deleted", ...occasion(deps, client) },
-  });
+  addMail(deps, change, { to: email, userId: null, content: notice });
   return true;
 }
 
-/** Clears away what is left of a deleted account. Can be repeated at any point; an unknown id is nothing to do. */
-export async function finishDeletion(kv: Kv, userId: string): Promise<void> {
-  const tombstone = await kv.find(keys.tombstone(userId));
-  if (isPresent(tombstone)) await clear(kv, tombstone.value);
+/**
+ * Clears away what is left of a deleted account. Can be repeated at any point; an unknown id is nothing to do. Never
+ * rejects: the account is deleted already, and the jobs finish what fails here.
+ */
+export async function finishDeletion({ kv, log }: Pick<Deps, "kv" | "log">, userId: string): Promise<void> {
+  try {
+    const tombstone = await kv.find(keys.tombstone(userId));
+    if (isPresent(tombstone)) await clear(kv, tombstone.value);
+  } catch (error) {
+    log.warn("deletion to be resumed", { cause: error instanceof Error ? error.message : String(error) });
+  }
 }
 
 /** Finishes what a crash interrupted, here or on another instance. */
 export async function resumeDeletions(kv: Kv): Promise<void> {
-  const { entries } = await kv.collect(keys.tombstones(), { limit: TOMBSTONES_MAX });
-  for (const { value } of entries) await clear(kv, value);
+  for await (const tombstones of pagesOf(kv, keys.tombstones())) {
+    for (const { value } of tombstones) await clear(kv, value);
+  }
 }
 
 async function clear(kv: Kv, { userId, addressHash }: TombstoneRecord): Promise<void> {
-  for (const prefix of prefixesOf(userId)) await removeAll(kv, prefix);
-  await removeMailsOfAddress(kv, addressHash);
-  await kv.change()
-    .remove(keys.window("user", userId), keys.window("password", userId), keys.tombstone(userId))
-    .commit();
+  for await (const current of pagesOf(kv, keys.currentChallengesOf(userId))) {
+    await kv.change().remove(...current.map(({ value }) => keys.challenge(value.challengeHash))).commit();
+  }
+  for (const prefix of prefixesOf(userId)) {
+    for await (const page of pagesOf(kv, prefix)) {
+      await kv.change().remove(...page.map(({ key }) => key)).commit();
+    }
+  }
+  await removeMailsOf(kv, userId);
+  await removeMailsOf(kv, addressHash);
+  const change = kv.change()
+    .remove(keys.noteCount(userId), keys.window("user", userId), keys.window("password", userId));
+  // A mail that is still on its way keeps the tombstone, so that a later round takes the mail along.
+  const waiting = await kv.collect(keys.mailsOf(userId), { limit: 1 });
+  if (waiting.entries.length === 0) change.remove(keys.tombstone(userId));
+  await change.commit();
 }
 
-/** Everything that lies under the account's id. A new kind of record that does belongs here. */
+/** Everything that lies below the account's id. A new kind of record that does belongs here. */
 function prefixesOf(userId: string): Key<unknown>[] {
   return [
     keys.sessionsOf(userId),
@@ -102,14 +153,15 @@ function prefixesOf(userId: string): Key<unknown>[] {
     keys.knownNetworksOf(userId),
     keys.currentChallengesOf(userId),
     keys.notesOf(userId),
-    keys.noteCount(userId),
   ];
 }
 
-async function removeAll(kv: Kv, prefix: Key<unknown>): Promise<void> {
-  while (true) {
-    const { entries } = await kv.collect(prefix, { limit: STEP });
-    if (entries.length === 0) return;
-    await kv.change().remove(...entries.map(({ key }) => key)).commit();
-  }
+/** All that lies below a key, in steps. A step without entries is left out: all of its have expired. */
+async function* pagesOf<Value>(kv: Kv, prefix: Key<Value>): AsyncGenerator<Present<Value>[]> {
+  let cursor: string | null = null;
+  do {
+    const page: Page<Value> = await kv.collect(prefix, { limit: STEP, cursor });
+    if (page.entries.length > 0) yield page.entries;
+    cursor = page.cursor;
+  } while (cursor !== null);
 }

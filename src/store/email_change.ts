@@ -9,11 +9,15 @@ import { addMail } from "./mails.ts";
 import { type Client, occasion } from "./client.ts";
 import { nextEpoch } from "./passwords.ts";
 import { addSessionsEnd } from "./sessions.ts";
-import { hashEmail } from "./users.ts";
+import { addUserIndex } from "./user_index.ts";
+import { findUser, hashEmail } from "./users.ts";
 
 type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
-/** Begins the change, in place of an earlier one, and tells the present address. */
+/**
+ * Begins the change, in place of an earlier one, and tells the present address. "gone" when the account has been
+ * deleted meanwhile.
+ */
 export async function insertEmailChange(
   deps: StoreDeps,
   { user, newEmail, client }: {
@@ -21,7 +25,7 @@ export async function insertEmailChange(
     readonly newEmail: string;
     readonly client: Client;
   },
-): Promise<IssuedChallenge> {
+): Promise<IssuedChallenge | "gone"> {
   const purpose = "email_change";
   const draft = {
     purpose,
@@ -30,17 +34,18 @@ export async function insertEmailChange(
     codeEpoch: user.codeEpoch,
     payload: {},
   } as const;
-  const challenge = await insertChallenge(deps, draft, async (change, { hash: challengeHash }) => {
+  return await insertChallenge(deps, draft, async (change, { challengeHash }) => {
+    const account = await findUser(deps.kv, user.id);
+    if (!account) return "gone";
+    change.check(account);
     await addReplacement(deps, change, { userId: user.id, purpose, challengeHash });
     addMail(deps, change, {
       to: user.email,
       userId: user.id,
       content: { kind: "email_change_requested", newEmail, ...occasion(deps, client) },
     });
-    return true;
+    return "joined";
   });
-  if (!challenge) throw new Error("Nothing refuses this challenge");
-  return challenge;
 }
 
 /** Adds the change to the commit that uses its code up. Null when it has become void, or the address is taken. */
@@ -54,7 +59,7 @@ export async function addEmailChange(
     readonly keptSessionId: string;
     readonly client: Client;
   },
-): Promise<UserRecord | null> {
+): Promise<true | null> {
   const { kv } = deps;
   const [user, newIndex] = await kv.findMany([keys.user(userId), keys.userIdByEmail(hashEmail(newEmail))]);
   if (!isPresent(user) || user.value.codeEpoch !== codeEpoch || isPresent(newIndex)) return null;
@@ -64,6 +69,7 @@ export async function addEmailChange(
     .set(user.key, changed)
     .set(newIndex.key, userId)
     .remove(keys.userIdByEmail(hashEmail(oldEmail)));
+  addUserIndex(change, { before: user.value, after: changed });
   await addSessionsEnd(kv, change, { userId, keptSessionId });
   for (const to of [oldEmail, newEmail]) {
     addMail(deps, change, {
@@ -77,5 +83,5 @@ export async function addEmailChange(
       },
     });
   }
-  return changed;
+  return true;
 }

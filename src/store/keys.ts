@@ -1,5 +1,6 @@
 // Every key of the store: what stands there, for how long, and which file writes it. An index holds an id, never
-// a copy. Addresses, networks and codes become keys only as hashes. A record with `expiresAtMs` ends by itself.
+// a copy. Addresses, networks and codes become keys only as hashes, but for `users_by_text`: a hash has no prefix to
+// search by. A record with `expiresAtMs` ends by itself.
 
 import type { Key } from "./kv.ts";
 
@@ -20,11 +21,16 @@ export interface UserRecord {
   readonly lastLoginAtMs: number | null;
   /** Challenges and reset tokens of an earlier epoch open nothing: raising it ends them all in one write. */
   readonly codeEpoch: number;
+  /** Set when the account came from another system: what happened before, happened there. */
+  readonly importedAtMs?: number;
 }
+
+/** What users are told apart by in lists. */
+export type UserFacets = Pick<UserRecord, "role" | "status" | "plan">;
 
 /** The account's password, apart from the user record so that no read of a user can carry it away. */
 export interface CredentialRecord {
-  /** A PHC string, `$argon2id$…`. */
+  /** A PHC string, `$argon2id$…`; of an imported account until it signs in, whatever src/foreign_hash.ts reads. */
   readonly passwordHash: string;
   readonly changedAtMs: number;
 }
@@ -130,8 +136,8 @@ export interface MailRecord {
   readonly id: string;
   readonly kind: string;
   readonly userId: string | null;
-  /** Finds the mails of an address without keeping it. */
-  readonly addressHash: string;
+  /** Whose mails this one is found among: the account's id, or before there is one the hash of the address. */
+  readonly owner: string;
   /** Recipient and content (a code among it), sealed under the id; null once it is not needed any more. */
   readonly sealed: Uint8Array | null;
   readonly state: MailState;
@@ -157,8 +163,8 @@ export interface MailDueRecord {
   readonly dueAtMs: number;
 }
 
-/** That a mail went to an address: nothing else of it. */
-export interface MailOfAddressRecord {
+/** That a mail is among those of an owner, or of a state: nothing else of it. */
+export interface MailPlaceRecord {
   readonly mailId: string;
   readonly expiresAtMs: number;
 }
@@ -181,6 +187,8 @@ export interface NoteRecord {
 /** How many notes an account has. Written by store/notes.ts with every note that comes or goes; absent means none. */
 export interface NoteCountRecord {
   readonly count: number;
+  /** The time within the newest id: the next one gets a later one. */
+  readonly newestIdMs: number;
 }
 
 /** A network that an account signed in from. Written by store/sessions.ts; ends 30 days after the last time. */
@@ -196,6 +204,8 @@ export interface SigningKeyRecord {
   /** The private JWK, sealed under SECRET_KEY. */
   readonly sealed: Uint8Array;
   readonly createdAtMs: number;
+  /** Set once another key signs: the last token of this one has expired then. */
+  readonly expiresAtMs?: number;
 }
 
 /** Marks the store as ours and tells which layout it has. Written at the first start. */
@@ -215,9 +225,16 @@ export const keys = {
   user: (userId: string) => key<UserRecord>("users", userId),
   userIdByEmail: (emailHash: string) => key<string>("users_by_email", emailHash),
   username: (usernameLowerCase: string) => key<UsernameRecord>("usernames", usernameLowerCase),
+  /** Addresses and usernames as they are, in lower case. Written by store/user_index.ts, like the next. */
+  usersByText: () => key<string>("users_by_text"),
+  userByText: (text: string, userId: string) => key<string>("users_by_text", text, userId),
+  usersByFacets: ({ role, status, plan }: UserFacets) => key<string>("users_by_facets", role, status, plan),
+  userByFacets: ({ role, status, plan, id }: UserRecord) =>
+    key<string>("users_by_facets", role, status, plan, id),
   activeAdmins: () => key<ActiveAdminsRecord>("active_admins"),
   credential: (userId: string) => key<CredentialRecord>("credentials", userId),
 
+  sessions: () => key<SessionRecord>("sessions"),
   sessionsOf: (userId: string) => key<SessionRecord>("sessions", userId),
   session: (userId: string, sessionId: string) => key<SessionRecord>("sessions", userId, sessionId),
   usedRefreshTokensOf: (userId: string) => key<UsedRefreshTokenRecord>("used_refresh_tokens", userId),
@@ -245,9 +262,10 @@ export const keys = {
   mail: (mailId: string) => key<MailRecord>("mails", mailId),
   mailsDue: () => key<MailDueRecord>("mails_due"),
   mailDue: ({ dueAtMs, mailId }: MailDueRecord) => key<MailDueRecord>("mails_due", dueAtMs, mailId),
-  mailsOfAddress: (addressHash: string) => key<MailOfAddressRecord>("mails_by_address", addressHash),
-  mailOfAddress: (addressHash: string, mailId: string) =>
-    key<MailOfAddressRecord>("mails_by_address", addressHash, mailId),
+  mailsOf: (owner: string) => key<MailPlaceRecord>("mails_by_owner", owner),
+  mailOf: (owner: string, mailId: string) => key<MailPlaceRecord>("mails_by_owner", owner, mailId),
+  mailsIn: (state: MailState) => key<MailPlaceRecord>("mails_by_state", state),
+  mailIn: (state: MailState, mailId: string) => key<MailPlaceRecord>("mails_by_state", state, mailId),
   mailbox: () => key<MailboxRecord>("mailbox"),
   mailboxItem: (mailId: string) => key<MailboxRecord>("mailbox", mailId),
 

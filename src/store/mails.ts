@@ -6,9 +6,17 @@ import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
 import type { MailContent } from "../mail/content.ts";
 import type { Secrets } from "../secrets.ts";
-import { keys, type MailDueRecord, type MailOfAddressRecord, type MailRecord } from "./keys.ts";
+import { keys, type MailDueRecord, type MailPlaceRecord, type MailRecord } from "./keys.ts";
 import { reasonNotToSend } from "./mail_expiry.ts";
 import { type Change, isPresent, type Kv, LOST, type Page, type Present, untilCommitted } from "./kv.ts";
+import {
+  collectNewest,
+  fillPage,
+  type ItemPage,
+  type PageQuery,
+  sourceOfIds,
+  sourceOfRecords,
+} from "./page.ts";
 
 /** A mail that somebody decides to send. */
 export interface MailDraft {
@@ -31,6 +39,13 @@ export interface MailLetter {
 
 const NOTICE_LIFE_MS = 24 * 60 * 60 * 1000;
 const REPORT_LIFE_MS = 30 * 24 * 60 * 60 * 1000;
+/** How many mails one page of a list may look at. */
+const LOOKS_MAX = 5_000;
+/** The last mail about an account: once it is given up, nothing is to hold the address any more. */
+const LAST_KINDS: ReadonlySet<string> = new Set<MailContent["kind"]>([
+  "account_deleted",
+  "account_deleted_by_admin",
+]);
 
 /** Adds a mail to somebody's commit: it will be sent if and only if that commit happens. Returns its id. */
 export function addMail(
@@ -41,30 +56,27 @@ export function addMail(
   const createdAtMs = nowMs();
   const id = newId(createdAtMs);
   const { to, content, userId, challenge = null, sendBeforeMs = createdAtMs + NOTICE_LIFE_MS } = draft;
-  const addressHash = secrets.mac("address", to);
-  const expiresAtMs = sendBeforeMs + REPORT_LIFE_MS;
+  const owner = userId ?? secrets.mac("address", to);
   const letter: MailLetter = { to, content };
-  change
-    .set(keys.mail(id), {
-      id,
-      kind: content.kind,
-      userId,
-      addressHash,
-      sealed: secrets.seal("mail", id, letter),
-      state: "queued",
-      attempts: 0,
-      reason: null,
-      createdAtMs,
-      dueAtMs: createdAtMs,
-      retryDelayMs: 0,
-      sendBeforeMs,
-      challenge,
-      sentAtMs: null,
-      expiresAtMs,
-    })
-    .set(keys.mailOfAddress(addressHash, id), { mailId: id, expiresAtMs })
-    .set(keys.mailDue({ mailId: id, dueAtMs: createdAtMs }), { mailId: id, dueAtMs: createdAtMs })
-    .afterCommit(wakeOutbox);
+  const mail: MailRecord = {
+    id,
+    kind: content.kind,
+    userId,
+    owner,
+    sealed: secrets.seal("mail", id, letter),
+    state: "queued",
+    attempts: 0,
+    reason: null,
+    createdAtMs,
+    dueAtMs: createdAtMs,
+    retryDelayMs: 0,
+    sendBeforeMs,
+    challenge,
+    sentAtMs: null,
+    expiresAtMs: sendBeforeMs + REPORT_LIFE_MS,
+  };
+  change.set(keys.mail(id), mail).afterCommit(wakeOutbox);
+  addPlaces(change, mail);
   return id;
 }
 
@@ -102,7 +114,7 @@ export async function claimMail(
   }
   const mail = entry.value;
   if (mail.dueAtMs > kv.nowMs()) return null;
-  if (mail.challenge?.codeNumber === 0) {
+  if (isForNobody(mail)) {
     await discard(kv, entry);
     return null;
   }
@@ -166,29 +178,51 @@ export function reviveMail(kv: Kv, mailId: string): Promise<boolean | null> {
     const mail = entry.value;
     if (mail.state !== "dead" || mail.sealed === null) return false;
     const nowMs = kv.nowMs();
+    const sendBeforeMs = nowMs + NOTICE_LIFE_MS;
     const revived: MailRecord = {
       ...mail,
       state: "queued",
       dueAtMs: nowMs,
       retryDelayMs: 0,
-      sendBeforeMs: nowMs + NOTICE_LIFE_MS,
+      sendBeforeMs,
+      expiresAtMs: sendBeforeMs + REPORT_LIFE_MS,
     };
     return await replaceMail(kv, entry, revived) ? true : LOST;
   });
 }
 
-/** The mails of an address within the last month or so, oldest first; at most 1,000. */
-export async function collectMailsOfAddress(kv: Kv, addressHash: string): Promise<MailRecord[]> {
-  const { entries } = await kv.collect(keys.mailsOfAddress(addressHash), { limit: 1_000 });
+/** A mail that is kept, whatever became of it, or null. */
+export async function findMail(kv: Kv, mailId: string): Promise<MailRecord | null> {
+  return (await kv.find(keys.mail(mailId))).value;
+}
+
+/** A page of the mails of a state, or of all, newest first. It can be short, as `fillPage` says. */
+export function collectMails(
+  kv: Kv,
+  { state }: { readonly state?: MailRecord["state"] | undefined },
+  query: PageQuery,
+): Promise<ItemPage<MailRecord>> {
+  const source = state === undefined ? sourceOfRecords(kv, keys.mails()) : sourceOfIds(
+    kv,
+    keys.mail,
+    async (query) => (await collectNewest(kv, keys.mailsIn(state), query)).map(({ mailId }) => mailId),
+  );
+  const isWanted = (mail: MailRecord): boolean => mail.state === (state ?? mail.state) && !isForNobody(mail);
+  return fillPage(source, query, { isWanted, looksMax: LOOKS_MAX });
+}
+
+/** The mails of an account, or of an address without one, in the last month or so, oldest first; at most 1,000. */
+export async function collectMailsOf(kv: Kv, owner: string): Promise<MailRecord[]> {
+  const { entries } = await kv.collect(keys.mailsOf(owner), { limit: 1_000 });
   const mails = await Promise.all(entries.map(({ value }) => kv.find(keys.mail(value.mailId))));
   return mails.map(({ value }) => value).filter((mail) => mail !== null);
 }
 
-/** Removes an address's mails that are done, for an account that ends. What is still on its way stays. */
-export async function removeMailsOfAddress(kv: Kv, addressHash: string): Promise<void> {
+/** Removes an owner's mails that are done, for an account that ends. What is still on its way stays. */
+export async function removeMailsOf(kv: Kv, owner: string): Promise<void> {
   let cursor: string | null = null;
   do {
-    const page: Page<MailOfAddressRecord> = await kv.collect(keys.mailsOfAddress(addressHash), {
+    const page: Page<MailPlaceRecord> = await kv.collect(keys.mailsOf(owner), {
       limit: 100,
       cursor,
     });
@@ -218,32 +252,47 @@ function concludeMail(
   });
 }
 
-/** The record and its place in the due index, in one checked commit. */
+/** The record and its places, in one checked commit. */
 function replaceMail(kv: Kv, entry: Present<MailRecord>, next: MailRecord): Promise<boolean> {
-  const mailId = next.id;
-  const change = kv.change()
-    .check(entry)
-    .set(entry.key, next)
-    .remove(keys.mailDue({ mailId, dueAtMs: entry.value.dueAtMs }));
-  if (isWaiting(next)) {
-    change.set(keys.mailDue({ mailId, dueAtMs: next.dueAtMs }), { mailId, dueAtMs: next.dueAtMs });
-  }
+  const change = kv.change().check(entry).set(entry.key, next);
+  removePlaces(change, entry.value);
+  addPlaces(change, next);
   return change.commit();
 }
 
 /** Removes every trace: the request that made it was to look like any other, and nothing else. */
 function discard(kv: Kv, entry: Present<MailRecord>): Promise<boolean> {
-  const { id: mailId, dueAtMs, addressHash } = entry.value;
-  return kv.change()
-    .check(entry)
-    .remove(entry.key, keys.mailDue({ mailId, dueAtMs }), keys.mailOfAddress(addressHash, mailId))
-    .commit();
+  const change = kv.change().check(entry).remove(entry.key);
+  removePlaces(change, entry.value);
+  return change.commit();
+}
+
+/** Where a mail is found: with its owner, with its state, and while it waits by when it is due. */
+function addPlaces(change: Change, mail: MailRecord): void {
+  const { id: mailId, owner, state, dueAtMs, expiresAtMs } = mail;
+  change
+    .set(keys.mailOf(owner, mailId), { mailId, expiresAtMs })
+    .set(keys.mailIn(state, mailId), { mailId, expiresAtMs });
+  if (isWaiting(mail)) change.set(keys.mailDue({ mailId, dueAtMs }), { mailId, dueAtMs });
+}
+
+function removePlaces(change: Change, { id: mailId, owner, state, dueAtMs }: MailRecord): void {
+  change.remove(
+    keys.mailOf(owner, mailId),
+    keys.mailIn(state, mailId),
+    keys.mailDue({ mailId, dueAtMs }),
+  );
 }
 
 /** A dead notice keeps its sealed content, so that an admin may have it sent after all; the last one of an account not. */
 function putAway(mail: MailRecord, reason: string): MailRecord {
-  const isForGood = mail.challenge !== null || mail.kind === "account_deleted";
+  const isForGood = mail.challenge !== null || LAST_KINDS.has(mail.kind);
   return { ...mail, state: "dead", reason, sealed: isForGood ? null : mail.sealed };
+}
+
+/** It is there because a request for nobody must cost the same, and is removed instead of sent. */
+function isForNobody({ challenge }: MailRecord): boolean {
+  return challenge?.codeNumber === 0;
 }
 
 function isWaiting({ state }: MailRecord): boolean {

@@ -6,6 +6,9 @@ import { digest } from "../secrets.ts";
 import { addAdminCount } from "./admins.ts";
 import { type CredentialRecord, keys, type UsernameRecord, type UserRecord } from "./keys.ts";
 import { type Change, type Entry, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
+import { nextEpoch } from "./passwords.ts";
+import { addSessionsEnd } from "./sessions.ts";
+import { addUserIndex } from "./user_index.ts";
 
 /** An account with its password, as it was read in one snapshot. */
 export interface Account {
@@ -23,12 +26,20 @@ export interface NewUser {
   readonly passwordHash: string;
 }
 
+/** What an account from another system brings along. */
+export type ImportedPast = Pick<
+  UserRecord,
+  "id" | "isEmailVerified" | "plan" | "status" | "createdAtMs" | "lastLoginAtMs"
+>;
+
 /** The members that somebody may set, the person or an admin; those left out or undefined stay. */
 export type UserPatch = {
   readonly [Member in "username" | "name" | "locale" | "role" | "plan" | "status"]?:
     | UserRecord[Member]
     | undefined;
 };
+
+const ACCOUNTS_PAGE = 500;
 
 /** How an email becomes a key: SHA-256, so that no address stands in one. */
 export function hashEmail(email: string): string {
@@ -44,22 +55,43 @@ export async function findAccountByEmail(kv: Kv, email: string): Promise<Account
   return isPresent(user) && isPresent(credential) ? { user, credential } : null;
 }
 
+/** An account's record with its version, or null. */
+export async function findUser(kv: Kv, userId: string): Promise<Present<UserRecord> | null> {
+  const user = await kv.find(keys.user(userId));
+  return isPresent(user) ? user : null;
+}
+
+/** A page of all accounts, oldest first, without those that are deleted meanwhile. `cursor` is null at the end. */
+export async function collectAccounts(
+  kv: Kv,
+  { cursor }: { readonly cursor: string | null },
+): Promise<{ readonly accounts: Account[]; readonly cursor: string | null }> {
+  const users = await kv.collect(keys.users(), { limit: ACCOUNTS_PAGE, cursor });
+  const accounts = await Promise.all(users.entries.map(async (user) => {
+    const credential = await kv.find(keys.credential(user.value.id));
+    return isPresent(credential) ? { user, credential } : null;
+  }));
+  return { accounts: accounts.filter((account) => account !== null), cursor: users.cursor };
+}
+
 /** Whether an account has this canonical address. */
 export async function isEmailTaken(kv: Kv, email: string): Promise<boolean> {
   return (await kv.find(keys.userIdByEmail(hashEmail(email)))).value !== null;
 }
 
 /**
- * Adds a new, verified account to `change`. Null when the address has an account already, or the username is
- * somebody else's; a reservation made by the registration `challengeHash` is taken over.
+ * Adds a new account to `change`, verified unless its `past` says otherwise. Null when the address has an account
+ * already, or the username or the imported id is somebody else's; a reservation made by the registration
+ * `challengeHash` is taken over.
  */
 export async function addUser(
   kv: Kv,
   change: Change,
-  { newUser, challengeHash, role = "user" }: {
+  { newUser, challengeHash, role = "user", past }: {
     readonly newUser: NewUser;
     readonly challengeHash: string | null;
     readonly role?: UserRecord["role"];
+    readonly past?: ImportedPast;
   },
 ): Promise<UserRecord | null> {
   const nowMs = kv.nowMs();
@@ -79,7 +111,13 @@ export async function addUser(
     updatedAtMs: nowMs,
     lastLoginAtMs: null,
     codeEpoch: 0,
+    ...(past && { ...past, importedAtMs: nowMs }),
   };
+  if (past) {
+    const namesake = await kv.find(keys.user(past.id));
+    if (isPresent(namesake)) return null;
+    change.check(namesake);
+  }
   change.check(index)
     .set(index.key, user.id)
     .set(keys.user(user.id), user)
@@ -89,6 +127,7 @@ export async function addUser(
     if (!username) return null;
     change.check(username).set(username.key, { owner: "user", userId: user.id });
   }
+  addUserIndex(change, { before: null, after: user });
   await addAdminCount(kv, change, { before: null, after: user });
   return user;
 }
@@ -137,14 +176,21 @@ export type UserChange =
   | { readonly outcome: "changed"; readonly user: Present<UserRecord> }
   | { readonly outcome: "missing" | "username_taken" | "last_admin" };
 
-/** Sets members of an account, the username's index with it. */
+/**
+ * Sets members of an account, the username's index with it. Whoever is disabled by it is out for good: sessions, codes
+ * and reset tokens end in the same commit, so that enabling the account again revives none of them.
+ */
 export function replaceUser(kv: Kv, userId: string, patch: UserPatch): Promise<UserChange> {
   return untilCommitted(async (): Promise<UserChange | typeof LOST> => {
     const entry = await kv.find(keys.user(userId));
     if (!isPresent(entry)) return { outcome: "missing" };
     const before = entry.value;
-    const after: UserRecord = { ...before, ...definedOf(patch), updatedAtMs: kv.nowMs() };
+    const patched: UserRecord = { ...before, ...definedOf(patch), updatedAtMs: kv.nowMs() };
+    const isShutOut = before.status === "active" && patched.status === "disabled";
+    const after = isShutOut ? nextEpoch(kv, patched) : patched;
     const change = kv.change().check(entry).set(entry.key, after);
+    addUserIndex(change, { before, after });
+    if (isShutOut) await addSessionsEnd(kv, change, { userId, keptSessionId: null });
     if (!await addUsernameMove(kv, change, { before, after })) return { outcome: "username_taken" };
     if (!await addAdminCount(kv, change, { before, after })) return { outcome: "last_admin" };
     if (!await change.commit()) return LOST;
