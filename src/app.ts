@@ -7,6 +7,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
 import { routePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
+import type { App, AppEnv } from "./app_env.ts";
 import { createClientReader } from "./client.ts";
 import type { Deps } from "./deps.ts";
 import { Problem, renderProblem, toProblem } from "./problem.ts";
@@ -18,15 +19,7 @@ import { registerRegistration } from "./routes/registration.ts";
 import { registerService } from "./routes/service.ts";
 import { registerSessions } from "./routes/sessions.ts";
 import { registerUsers } from "./routes/users.ts";
-import type { Client } from "./store/client.ts";
 import { toFaults } from "./validation.ts";
-
-/** What every handler finds in its context. */
-export interface AppEnv {
-  Variables: { requestId: string; client: Client };
-}
-
-export type App = OpenAPIHono<AppEnv>;
 
 const CSP = "Content-Security-Policy";
 const HSTS = "max-age=63072000; includeSubDomains";

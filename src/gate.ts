@@ -5,24 +5,20 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { AccessClaims } from "./access_token.ts";
+import type { AppEnv } from "./app_env.ts";
 import { readBody, textMember } from "./body.ts";
 import type { Deps } from "./deps.ts";
 import { Problem } from "./problem.ts";
 import { announceLimits, type LimitRule } from "./rate_limit.ts";
+import type { Client } from "./store/client.ts";
 import type { SessionRecord, UserRecord } from "./store/keys.ts";
 import type { Present } from "./store/kv.ts";
-import type { Client } from "./store/client.ts";
 import { findRefreshTokenOwner, findSession, touchSession } from "./store/sessions.ts";
 import type { Subject } from "./store/limits.ts";
 
-/** What a handler behind any gate finds in `c.var`. */
-export interface OpenEnv {
-  Variables: { requestId: string; client: Client };
-}
-
 /** What a handler behind `requireUser` or `requireAdmin` finds besides. */
 export interface SignedInEnv {
-  Variables: OpenEnv["Variables"] & { user: Present<UserRecord>; session: Present<SessionRecord> };
+  Variables: AppEnv["Variables"] & { user: Present<UserRecord>; session: Present<SessionRecord> };
 }
 
 /** Who presents an access token. */
@@ -42,8 +38,8 @@ const REFUSALS = {
 } as const;
 
 /** A gate that everybody passes, as far as the limits allow. A junk token counts as none. */
-export function admitAnyone(deps: Deps, ...rules: LimitRule[]): MiddlewareHandler<OpenEnv> {
-  return createMiddleware<OpenEnv>(async (c, next) => {
+export function admitAnyone(deps: Deps, ...rules: LimitRule[]): MiddlewareHandler<AppEnv> {
+  return createMiddleware<AppEnv>(async (c, next) => {
     const { client } = c.var;
     const body = await readBody(c.req);
     const bearer = await findBearer(deps, c.req.header("authorization"));

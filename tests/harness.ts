@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import type { RouteConfig, z } from "@hono/zod-openapi";
 import { createAccessTokens } from "../src/access_token.ts";
-import { type App, createApp } from "../src/app.ts";
+import { createApp } from "../src/app.ts";
+import type { App } from "../src/app_env.ts";
 import { type Config, readConfig } from "../src/config.ts";
 import type { Deps } from "../src/deps.ts";
 import { createHasher, type Hasher } from "../src/hasher.ts";

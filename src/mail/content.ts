@@ -1,15 +1,7 @@
 // Every mail this server sends, and what it says. Plain English, no links, nothing that a stranger typed: whoever
 // starts a flow for somebody else's address must not be able to speak to them through it.
 
-import { layOut, type Letter, type RenderedMail } from "./letter.ts";
-
-/** Where and when the thing happened that a notice tells of. */
-export interface Occasion {
-  readonly atMs: number;
-  readonly ip: string;
-  /** The User-Agent header, as it came. */
-  readonly device: string | null;
-}
+import { layOut, type Letter, type MailService, type Occasion, type RenderedMail } from "./letter.ts";
 
 /** A mail that carries a code, as spelled for people: `123456` or `ABCDE-FGHJK`. */
 export interface CodeMail {
@@ -51,12 +43,6 @@ export type MailContent =
   | { readonly kind: "registration_known" }
   /** Where the admin was is not for the owner to know. */
   | { readonly kind: "account_deleted_by_admin" };
-
-/** Whose mails these are. */
-export interface MailService {
-  readonly appName: string;
-  readonly publicUrl: string;
-}
 
 /** The mail as it will be read: of code mails the subject ends with the code, and the text begins with it. */
 export function renderMail(service: MailService, content: MailContent): Promise<RenderedMail> {

@@ -2,8 +2,21 @@
 // holds no link, no image and nothing from elsewhere, so that it reads the same everywhere and tracks nobody.
 
 import { html } from "hono/html";
-import type { MailService, Occasion } from "./content.ts";
 import { deviceName } from "./device.ts";
+
+/** Where and when the thing happened that a notice tells of. */
+export interface Occasion {
+  readonly atMs: number;
+  readonly ip: string;
+  /** The User-Agent header, as it came. */
+  readonly device: string | null;
+}
+
+/** Whose mails these are. */
+export interface MailService {
+  readonly appName: string;
+  readonly publicUrl: string;
+}
 
 /** What a mail says, before it is laid out. */
 export interface Letter {

@@ -17,7 +17,8 @@ import {
   requeueMail,
 } from "../store/mails.ts";
 import { type Admission, createBreaker } from "./breaker.ts";
-import { type MailService, renderMail } from "./content.ts";
+import { renderMail } from "./content.ts";
+import type { MailService } from "./letter.ts";
 import { type Delivery, type Mailer, SEND_DEADLINE_MS } from "./mailer.ts";
 
 export interface OutboxDeps {

@@ -1,6 +1,6 @@
 // The page of the development mailbox: every mail with its code large enough to copy, and as its reader will see it.
 
-import type { MailService } from "../mail/content.ts";
+import type { MailService } from "../mail/letter.ts";
 import type { MailboxItem } from "../mail/mailbox.ts";
 import { type Html, html, renderPage } from "./page.ts";
 

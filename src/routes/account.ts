@@ -10,7 +10,7 @@ import {
   updateMe,
 } from "../../openapi/account.ts";
 import { exportAccount } from "../account_export.ts";
-import type { App } from "../app.ts";
+import type { App } from "../app_env.ts";
 import { requireOpened, viewChallenge } from "../challenge_view.ts";
 import { requireCurrentPassword } from "../current_password.ts";
 import type { Deps } from "../deps.ts";

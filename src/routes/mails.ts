@@ -1,7 +1,7 @@
 // The outbox, for admins: what became of every mail, and another try for a dead one.
 
 import { listMails, retryMail } from "../../openapi/mails.ts";
-import type { App } from "../app.ts";
+import type { App } from "../app_env.ts";
 import { issueCursor, requirePosition } from "../cursor.ts";
 import type { Deps } from "../deps.ts";
 import { requireAdmin } from "../gate.ts";

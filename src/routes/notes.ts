@@ -1,7 +1,7 @@
 // The caller's own notes. Somebody else's note is not found, like one that never was.
 
 import { createNote, deleteNote, listNotes, readNote, updateNote } from "../../openapi/notes.ts";
-import type { App } from "../app.ts";
+import type { App } from "../app_env.ts";
 import { issueCursor, requirePosition } from "../cursor.ts";
 import type { Deps } from "../deps.ts";
 import { isUnchanged } from "../etag.ts";

@@ -6,7 +6,7 @@ import {
   requestPasswordReset,
   verifyPasswordResetOtp,
 } from "../../openapi/passwords.ts";
-import type { App } from "../app.ts";
+import type { App } from "../app_env.ts";
 import { requireOpened, viewChallenge } from "../challenge_view.ts";
 import { requireCurrentPassword } from "../current_password.ts";
 import type { Deps } from "../deps.ts";

@@ -2,7 +2,7 @@
 // the same way as any other, and its owner gets a mail of another kind.
 
 import { register, resendOtp, verifyOtp } from "../../openapi/registration.ts";
-import type { App } from "../app.ts";
+import type { App } from "../app_env.ts";
 import { requireOpened, viewChallenge } from "../challenge_view.ts";
 import type { Deps } from "../deps.ts";
 import { admitAnyone } from "../gate.ts";

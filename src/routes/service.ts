@@ -12,7 +12,7 @@ import {
   readProblem,
   readReadiness,
 } from "../../openapi/service.ts";
-import type { App, AppEnv } from "../app.ts";
+import type { App, AppEnv } from "../app_env.ts";
 import type { Deps } from "../deps.ts";
 import { collectMailbox } from "../mail/mailbox.ts";
 import { renderDocsPage } from "../pages/docs.ts";
@@ -34,9 +34,9 @@ export function registerService(app: App, deps: Deps): void {
     return c.json({ status: "ready" as const }, 200);
   });
 
-  app.openapi(readKeys, (c) => {
+  app.openapi(readKeys, async (c) => {
     c.header("Cache-Control", "public, max-age=300");
-    return c.json(deps.accessTokens.publicKeys(), 200);
+    return c.json(await deps.accessTokens.publicKeys(), 200);
   });
 
   app.openapi(readDocument, (c) => c.json(openApiDocument, 200));

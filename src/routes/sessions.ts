@@ -9,7 +9,7 @@ import {
   refreshTokens,
   verifyToken,
 } from "../../openapi/sessions.ts";
-import type { App } from "../app.ts";
+import type { App } from "../app_env.ts";
 import { issueCursor, requirePosition } from "../cursor.ts";
 import type { Deps } from "../deps.ts";
 import { admitAnyone, findBearerOfToken, requireUser } from "../gate.ts";

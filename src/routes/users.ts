@@ -2,7 +2,7 @@
 // two admins turn against each other at the same moment.
 
 import { deleteUser, endUserSessions, listUsers, readUser, updateUser } from "../../openapi/users.ts";
-import type { App } from "../app.ts";
+import type { App } from "../app_env.ts";
 import { issueCursor, requirePosition } from "../cursor.ts";
 import type { Deps } from "../deps.ts";
 import { isUnchanged } from "../etag.ts";

@@ -1,7 +1,7 @@
 // Who asks, as far as the network and the request say: what sessions remember and notices tell.
 
 import type { Deps } from "../deps.ts";
-import type { Occasion } from "../mail/content.ts";
+import type { Occasion } from "../mail/letter.ts";
 
 export interface Client {
   /** The network address, for people. */
