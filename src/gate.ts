@@ -13,7 +13,8 @@ import { announceLimits, type LimitRule } from "./rate_limit.ts";
 import type { Client } from "./store/client.ts";
 import type { SessionRecord, UserRecord } from "./store/keys.ts";
 import type { Present } from "./store/kv.ts";
-import { findRefreshTokenOwner, findSession, touchSession } from "./store/sessions.ts";
+import { findRefreshTokenOwner } from "./store/rotation.ts";
+import { findSession, touchSession } from "./store/sessions.ts";
 import type { Subject } from "./store/limits.ts";
 
 /** What a handler behind `requireUser` or `requireAdmin` finds besides. */

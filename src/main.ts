@@ -3,6 +3,7 @@
 
 import { createAccessTokens } from "./access_token.ts";
 import { createApp } from "./app.ts";
+import type { App } from "./app_env.ts";
 import { banner } from "./banner.ts";
 import { type Config, readConfig } from "./config.ts";
 import type { Deps } from "./deps.ts";
@@ -23,6 +24,11 @@ import { openServerStore, type OpenStore, StoreFault } from "./store/open.ts";
 /** How long requests and mails in flight may take once the process is asked to stop. */
 const STOP_DEADLINE_MS = 3_500;
 
+/** The address cannot be listened on, in a sentence for the operator. */
+class ListenFault extends Error {
+  override readonly name = "ListenFault";
+}
+
 if (import.meta.main) await main();
 
 async function main(): Promise<void> {
@@ -36,11 +42,9 @@ async function main(): Promise<void> {
   try {
     await serve(result.config);
   } catch (error) {
-    if (error instanceof StoreFault || error instanceof WrongSecretKey) fail(error.message);
-    if (error instanceof Deno.errors.AddrInUse) {
-      fail(`Port ${result.config.port} is taken: stop what listens there, or set PORT`);
-    }
-    throw error;
+    if (isExpected(error)) fail(error.message);
+    // Not thrown on: a rejection does not end the process any more.
+    fail(`Latchkey cannot start: ${error instanceof Error ? error.stack : error}`);
   }
 }
 
@@ -55,15 +59,11 @@ async function serve(config: Config): Promise<void> {
   const store = await openServerStore(config.kvPath);
   const { deps, stopOutbox } = await startDeps(config, store, log);
   const app = createApp(deps);
-  const server = Deno.serve({
-    port: config.port,
-    hostname: config.host,
-    onListen: ({ port }) => banner(config, { port, isMailbox: config.smtp === null }),
-  }, app.fetch);
+  const server = listen(config, app);
 
   const jobs = startJobs(deps);
   // Unpacking the list of common passwords takes a moment: now, rather than in somebody's registration.
-  void import("./password/common.ts");
+  void import("./password/dictionary.ts");
 
   const stop = onceOnly(async (status: number) => {
     const deadline = setTimeout(() => Deno.exit(status), STOP_DEADLINE_MS);
@@ -79,6 +79,21 @@ async function serve(config: Config): Promise<void> {
     complain(sentence);
     return stop(1);
   });
+}
+
+function listen(config: Config, app: App): Deno.HttpServer {
+  const { host: hostname, port } = config;
+  const onListen = (address: Deno.NetAddr): void =>
+    banner(config, { port: address.port, isMailbox: config.smtp === null });
+  try {
+    return Deno.serve({ hostname, port, onListen }, app.fetch);
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) {
+      throw new ListenFault(`Port ${port} is taken: stop what listens there, or set PORT`);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ListenFault(`Cannot listen on ${hostname}, port ${port}: ${reason}. See HOST and PORT`);
+  }
 }
 
 /** Everything a request needs, and the worker that sends its mails. */
@@ -115,6 +130,11 @@ function onceOnly<Argument>(
 ): (argument: Argument) => Promise<void> {
   let running: Promise<void> | undefined;
   return (argument) => running ??= work(argument);
+}
+
+/** What the operator can mend, said in its message. */
+function isExpected(error: unknown): error is Error {
+  return error instanceof StoreFault || error instanceof WrongSecretKey || error instanceof ListenFault;
 }
 
 function complain(...lines: string[]): void {

@@ -68,7 +68,7 @@ export async function passwordFault(
       message: `Passwords of this service have the form ${context.pattern.source}. Choose one of that form`,
     };
   }
-  const { isCommon } = await import("./password/common.ts");
+  const { isCommon } = await import("./password/dictionary.ts");
   if (isCommon(password)) {
     return {
       code: "password_common",

@@ -4,24 +4,41 @@
 import { Buffer } from "node:buffer";
 import type { Config } from "./config.ts";
 import { randomText } from "./secrets.ts";
-import { isRemote } from "./store/open.ts";
+import { isRemote, StoreFault } from "./store/open.ts";
 
-/** SECRET_KEY, or the kept one of a development server. */
+/** SECRET_KEY, or the kept one of a development server. A store in memory has one for as long as it lives. */
 export async function readSecretKey(
   { secretKey, kvPath }: Pick<Config, "secretKey" | "kvPath">,
 ): Promise<string> {
   if (secretKey !== null) return secretKey;
+  if (kvPath === ":memory:") return randomText(32);
   const path = kvPath === null || isRemote(kvPath) ? "./data/secret_key" : `${kvPath}.secret`;
+  return await readKept(path) ?? await keepFirst(path, randomText(32));
+}
+
+async function readKept(path: string): Promise<string | null> {
   try {
-    return (await Deno.readTextFile(path)).trim();
+    return (await Deno.readTextFile(path)).trim() || null;
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
   }
-  const made = randomText(32);
-  // createNew: of two processes that start at once, one makes it.
-  const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
-  using _ = file;
-  await file.write(Buffer.from(`${made}\n`));
-  await file.sync();
-  return made;
+}
+
+/** Of two processes that start at once, one makes the key for both; and it is there as a whole, or not at all. */
+async function keepFirst(path: string, made: string): Promise<string> {
+  const draft = `${path}.${randomText(6)}`;
+  try {
+    using file = await Deno.open(draft, { write: true, createNew: true, mode: 0o600 });
+    await file.write(Buffer.from(`${made}\n`));
+    await file.sync();
+    await Deno.link(draft, path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  } finally {
+    await Deno.remove(draft);
+  }
+  const kept = await readKept(path);
+  if (kept === null) throw new StoreFault(`The key ${path} is empty: restore it from a backup`);
+  return kept;
 }

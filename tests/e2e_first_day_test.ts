@@ -7,8 +7,8 @@ import { register, verifyOtp } from "../openapi/registration.ts";
 import { readMailbox } from "../openapi/service.ts";
 import { logout, refreshTokens, verifyToken } from "../openapi/sessions.ts";
 import { PASSWORD } from "./harness.ts";
-import { createSite, eventually, type Program, type Settings, type Site } from "./process.ts";
-import { type ReceiverOptions, type SmtpReceiver, startReceiver, TEST_CERTIFICATE } from "./smtp_receiver.ts";
+import { createSite, eventually, freePort, type Program, type Settings, type Site } from "./process.ts";
+import { type SmtpReceiver, startReceiver, TEST_CERTIFICATE } from "./smtp_receiver.ts";
 
 const EMAIL = "ada@example.org";
 const SECRET_KEY = "7Vb2xk0Qm9ZtRrY4sWcL1pHdJ8gNfEuA";
@@ -61,9 +61,8 @@ Deno.test("first day: from register to logout in production, mail with STARTTLS 
 
 Deno.test("first day: a mail waits while its server is down, and leaves when it is back", async () => {
   await using site = await createSite();
-  const first = await startReceiver(CLEAR);
-  const settings = { SMTP_URL: `smtp://localhost:${first.port}?tls=off` };
-  await first.stop();
+  const port = freePort();
+  const settings = { SMTP_URL: `smtp://localhost:${port}?tls=off` };
   let server = await site.startServer(settings);
 
   const challenge = await site.call(register, { json: { email: EMAIL, password: PASSWORD } });
@@ -73,15 +72,13 @@ Deno.test("first day: a mail waits while its server is down, and leaves when it 
   server = await site.startServer(settings);
   await eventually("another one fails", () => server.stderr().includes("mail server unreachable"));
 
-  await using second = await startReceiver({ ...CLEAR, port: first.port });
-  const code = await eventually("the mail arrives", () => readCodeAt(second)(EMAIL), { limitMs: 60_000 });
+  await using receiver = await startReceiver({ tls: "none", port });
+  const code = await eventually("the mail arrives", () => readCodeAt(receiver)(EMAIL), { limitMs: 60_000 });
   const json = { challenge_id: challenge.body.challenge_id, code };
   assert.equal((await site.call(verifyOtp, { json })).status, 201);
   assert.equal(await server.stop(), 0);
-  assert.equal(second.received.length, 1);
+  assert.equal(receiver.received.length, 1);
 });
-
-const CLEAR: ReceiverOptions = { tls: "none" };
 
 /** Every step once, each on a server that was started for it. Returns what was printed, and what must not be in it. */
 async function liveFirstDay(

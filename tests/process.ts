@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { RouteConfig } from "@hono/zod-openapi";
+import { ensureViewer } from "../src/cli/viewer.ts";
 import { environmentNames } from "../src/environment.ts";
 import type { Answer, CallInput } from "./harness.ts";
 
@@ -24,7 +25,7 @@ export interface Site extends AsyncDisposable {
   /** Runs a task of deno.json, and does not wait for anything. */
   spawn(task: string, options?: SpawnOptions): Program;
   /** One request to the server, over a connection of its own. */
-  call(route: RouteConfig, input?: Pick<CallInput, "json" | "token" | "headers">): Promise<Answer>;
+  call(route: RouteConfig, input?: Omit<CallInput, "query" | "ip">): Promise<Answer>;
 }
 
 export interface SpawnOptions {
@@ -52,8 +53,12 @@ export interface Program {
 const WAIT_LIMIT_MS = 30_000;
 const POLL_INTERVAL_MS = 20;
 
+/** The viewer of /docs, fetched once rather than by each server that finds it missing. */
+let viewer: Promise<void> | undefined;
+
 /** A site of its own for a test; `cwd` is where its tasks run. */
 export async function createSite({ cwd = REPOSITORY }: { readonly cwd?: string } = {}): Promise<Site> {
+  await (viewer ??= ensureViewer());
   const folder = await Deno.makeTempDir({ prefix: "latchkey_" });
   const port = freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -85,8 +90,9 @@ export async function createSite({ cwd = REPOSITORY }: { readonly cwd?: string }
       });
       return program;
     },
-    async call({ method, path }, { json, token, headers } = {}) {
-      const response = await fetch(`${url}${path}`, {
+    async call({ method, path }, { json, token, headers, params = {} } = {}) {
+      const target = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "");
+      const response = await fetch(`${url}${target}`, {
         client,
         method: method.toUpperCase(),
         headers: {
@@ -113,9 +119,9 @@ export async function createSite({ cwd = REPOSITORY }: { readonly cwd?: string }
   };
 }
 
-/** Asks until there is an answer other than false, null or undefined. Fails after `limitMs`. */
+/** Asks until there is an answer other than false, null or undefined. Fails after `limitMs`, naming `what` was due. */
 export async function eventually<Result>(
-  what: string,
+  what: string | (() => string),
   ask: () => Promise<Result | false | null | undefined> | Result | false | null | undefined,
   { limitMs = WAIT_LIMIT_MS }: { readonly limitMs?: number } = {},
 ): Promise<Result> {
@@ -125,7 +131,7 @@ export async function eventually<Result>(
     if (result !== false && result !== null && result !== undefined) return result;
     await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
   }
-  assert.fail(`Not within ${limitMs} ms: ${what}`);
+  assert.fail(`Not within ${limitMs} ms: ${typeof what === "string" ? what : what()}`);
 }
 
 /** A port of loopback that nobody listens on now. */
@@ -154,8 +160,13 @@ function spawnTask(
   const printed = collectText(child.stdout);
   const complained = collectText(child.stderr);
   const fed = stdin === undefined ? undefined : feed(child.stdin, stdin);
+  const killAll = (): void => sendSignal(-child.pid, "SIGKILL");
+  // A fault outside of any test ends the run without its disposals.
+  globalThis.addEventListener("unload", killAll);
   // The last process to end closes the pipes.
-  const end = Promise.all([child.status, printed.closed, complained.closed, fed]);
+  const end = Promise.all([child.status, printed.closed, complained.closed, fed]).finally(() =>
+    globalThis.removeEventListener("unload", killAll)
+  );
 
   const ended = async (): Promise<number> => {
     const what = () => `${command.join(" ")} ends:\n${printed.text()}${complained.text()}`;
@@ -173,7 +184,7 @@ function spawnTask(
       return ended();
     },
     async kill(): Promise<void> {
-      sendSignal(-child.pid, "SIGKILL");
+      killAll();
       await ended();
     },
   };

@@ -19,14 +19,8 @@ import { byLoginAccount, byNetwork } from "../rate_limit.ts";
 import { viewSession } from "../session_view.ts";
 import { occasion } from "../store/client.ts";
 import { addMail } from "../store/mails.ts";
-import {
-  collectSessions,
-  findRefreshTokenOwner,
-  insertSession,
-  removeOtherSessions,
-  removeSession,
-  rotateRefreshToken,
-} from "../store/sessions.ts";
+import { findRefreshTokenOwner, rotateRefreshToken } from "../store/rotation.ts";
+import { collectSessions, insertSession, removeOtherSessions, removeSession } from "../store/sessions.ts";
 import { findAccountByEmail, replacePasswordHash } from "../store/users.ts";
 
 export function registerSessions(app: App, deps: Deps): void {

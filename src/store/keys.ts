@@ -64,6 +64,8 @@ export interface SessionRecord {
   /** The client's network address, for its owner to recognise. */
   readonly ip: string;
   /** The absolute limit, however often it is refreshed. */
+  readonly endsAtMs: number;
+  /** When the last of its tokens ends. */
   readonly expiresAtMs: number;
 }
 

@@ -17,19 +17,25 @@ export interface OpenStore {
 const LOCK_WAIT_MS = 500;
 const WATCH_INTERVAL_MS = 2_000;
 
+const MARK =
+  "One Latchkey server holds the store while it runs. Once this is written, the store must exist.\n";
+
 /** `path` is a file, the `http(s)://` address of a KV Connect server, or null for the platform's own store. */
 export async function openServerStore(path: string | null): Promise<OpenStore> {
-  if (path === null || isRemote(path) || path === ":memory:") {
+  if (!isFile(path)) {
     const db = await openDatabase(path);
     return { db, gone: new Promise(() => {}), close: () => db.close() };
   }
+  await prepareFile(path);
   const lock = await lockStore(path);
-  try {
-    const db = await openDatabase(path);
-    await Deno.writeTextFile(
-      lockPath(path),
-      "One Latchkey server holds the store while it runs. Once written, the store must exist.\n",
+  if (!lock) {
+    throw new StoreFault(
+      `Another Latchkey server runs on the store ${path}: stop it, or give this one its own KV_PATH`,
     );
+  }
+  try {
+    const db = await connect(path);
+    if (await sizeOf(lockPath(path)) === 0) await Deno.writeTextFile(lockPath(path), MARK);
     const watch = watchFile(path);
     return {
       db,
@@ -48,17 +54,8 @@ export async function openServerStore(path: string | null): Promise<OpenStore> {
 
 /** Opens the store beside a running server, for command-line tools. Throws StoreFault. */
 export async function openDatabase(path: string | null): Promise<Deno.Kv> {
-  try {
-    const db = await (path === null ? Deno.openKv() : Deno.openKv(path));
-    // A damaged file shows at the first read, not when it is opened.
-    await db.get(["store"]);
-    return db;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new StoreFault(`The store ${path ?? "of the platform"} cannot be opened: ${reason}`, {
-      cause: error,
-    });
-  }
+  if (isFile(path)) await prepareFile(path);
+  return await connect(path);
 }
 
 /** Whether `path` names a KV Connect server. */
@@ -66,52 +63,56 @@ export function isRemote(path: string): boolean {
   return /^https?:\/\//.test(path);
 }
 
-/** The kernel frees the lock when the process ends, however it ends. */
-async function lockStore(path: string): Promise<Deno.FsFile> {
-  await makeFolder(path);
+/** Whether `path` names a file of this machine. */
+export function isFile(path: string | null): path is string {
+  return path !== null && !isRemote(path) && path !== ":memory:";
+}
+
+/** Opens the store that is there. Throws StoreFault. */
+export async function connect(path: string | null): Promise<Deno.Kv> {
+  try {
+    const db = await (path === null ? Deno.openKv() : Deno.openKv(path));
+    // A damaged file shows at the first read, not when it is opened.
+    await db.get(["store"]);
+    return db;
+  } catch (error) {
+    throw new StoreFault(`The store ${path ?? "of the platform"} cannot be opened: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** An empty file where there has been no store yet; a refusal where there was one. */
+async function prepareFile(path: string): Promise<void> {
+  const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
   const isMarked = await sizeOf(lockPath(path)) > 0;
-  if (isMarked && await sizeOf(path) < 0) {
+  if (isMarked && await sizeOf(path) <= 0) {
     throw new StoreFault(
       `The store ${path} is gone: restore a backup, or remove ${lockPath(path)} to start with an empty one`,
     );
   }
-  const file = await openLockFile(path);
+  try {
+    // For this user only: the store has personal data, and SQLite would make it readable for all.
+    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    (await Deno.open(path, { write: true, create: true, mode: 0o600 })).close();
+  } catch (error) {
+    throw new StoreFault(`The store ${path} cannot be made: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Holds the store file as a server does, until the answer is closed; null when a server holds it. The kernel frees the
+ * lock when the process ends, however it ends.
+ */
+export async function lockStore(path: string): Promise<Deno.FsFile | null> {
+  const file = await Deno.open(lockPath(path), { read: true, write: true, create: true, mode: 0o600 });
   let timer: ReturnType<typeof setTimeout> | undefined;
   const isLocked = await Promise.race([
     file.lock(true).then(() => true),
     new Promise<boolean>((resolve) => timer = setTimeout(() => resolve(false), LOCK_WAIT_MS)),
   ]);
   clearTimeout(timer);
-  if (!isLocked) {
-    throw new StoreFault(
-      `Another Latchkey server runs on the store ${path}: stop it, or give this one its own KV_PATH`,
-    );
-  }
-  return file;
-}
-
-/** Makes the folder of the store file, for this user only. Throws StoreFault. */
-export async function makeFolder(path: string): Promise<void> {
-  if (isRemote(path) || path === ":memory:") return;
-  const folder = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
-  try {
-    // For this user only: the store has personal data, and files are made readable for all.
-    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new StoreFault(`The folder ${folder} for the store cannot be made: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-async function openLockFile(path: string): Promise<Deno.FsFile> {
-  try {
-    return await Deno.open(lockPath(path), { read: true, write: true, create: true, mode: 0o600 });
-  } catch (error) {
-    throw new StoreFault(`The folder of the store ${path} is not writable: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+  return isLocked ? file : null;
 }
 
 function lockPath(path: string): string {

@@ -1,19 +1,11 @@
-// Sessions: one record a signed-in device, found by user and session id, gone at once when it ends. A refresh token
-// works once: its rotation and its place on the blacklist are one commit, so that one of many callers wins it.
+// Sessions: one record a signed-in device, found by user and session id, gone at once when it ends. How their refresh
+// tokens are exchanged is in rotation.ts.
 
 import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
-import {
-  createRefreshToken,
-  createSuccessorNonce,
-  deriveSuccessor,
-  hashRefreshToken,
-  parseRefreshToken,
-  type RefreshTokenParts,
-} from "../refresh_token.ts";
-import { isSameHash } from "../secrets.ts";
+import { createRefreshToken, hashRefreshToken, type RefreshTokenParts } from "../refresh_token.ts";
 import { type CredentialRecord, keys, type SessionRecord, type UserRecord } from "./keys.ts";
-import { type Change, type Entry, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
+import { type Change, isPresent, type Kv, LOST, type Page, type Present, untilCommitted } from "./kv.ts";
 import { addMail } from "./mails.ts";
 import { type Client, occasion } from "./client.ts";
 
@@ -25,20 +17,13 @@ export interface SessionGrant {
   readonly refreshExpiresAtMs: number;
 }
 
-/** What became of a presented refresh token. */
-export type Rotation =
-  | { readonly outcome: "rotated"; readonly grant: SessionGrant }
-  | { readonly outcome: "invalid" }
-  | { readonly outcome: "disabled" }
-  /** Used before, and not just now: its session has ended with this call, unless it had already. */
-  | { readonly outcome: "reused" };
-
 type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /** Sessions an account may have; the oldest ends when one more begins. */
 export const SESSIONS_MAX = 50;
 const KNOWN_NETWORK_TTL_MS = 30 * 24 * 60 * 60 * 1000;
 const LAST_USED_INTERVAL_MS = 60_000;
+const REMOVAL_STEP = 500;
 
 /** The user and the session of an access token, in one snapshot. */
 export async function findSession(
@@ -74,7 +59,7 @@ export function insertSession(
     const change = kv.change().check(user, credential).remove(...surplus.map((session) => session.key));
     const grant = addSession(deps, change, { user: user.value, client });
     // The first sign-in of an account that an admin made or imported is from a new network in any case.
-    if (!isPresent(network) && user.value.lastLoginAtMs !== null) {
+    if (!isPresent(network) && hasSignedInHere(user.value)) {
       addMail(deps, change, {
         to: user.value.email,
         userId,
@@ -83,6 +68,10 @@ export function insertSession(
     }
     return await change.commit() ? grant : LOST;
   });
+}
+
+function hasSignedInHere({ lastLoginAtMs, importedAtMs = 0 }: UserRecord): boolean {
+  return lastLoginAtMs !== null && lastLoginAtMs > importedAtMs;
 }
 
 /** Adds the first session of a sign-in to `change`, with the user record as it will then be. */
@@ -94,17 +83,17 @@ export function addSession(
   const now = nowMs();
   const sessionId = newId(now);
   const plainRefreshToken = createRefreshToken({ userId: user.id, sessionId });
-  const expiresAtMs = now + config.sessionMaxAgeMs;
+  const endsAtMs = now + config.sessionMaxAgeMs;
   const session: SessionRecord = {
     id: sessionId,
     userId: user.id,
     createdAtMs: now,
     lastUsedAtMs: now,
     refreshHash: hashRefreshToken(plainRefreshToken),
-    refreshExpiresAtMs: Math.min(now + config.refreshTtlMs, expiresAtMs),
     userAgent: client.userAgent,
     ip: client.address,
-    expiresAtMs,
+    endsAtMs,
+    ...lifeOf(config, { nowMs: now, endsAtMs }),
   };
   const signedIn: UserRecord = { ...user, lastLoginAtMs: now };
   change
@@ -117,125 +106,15 @@ export function addSession(
   return { user: signedIn, session, plainRefreshToken, refreshExpiresAtMs: session.refreshExpiresAtMs };
 }
 
-/**
- * Exchanges a refresh token for its successor (RFC 9700 §4.14.2). One commit decides. Presented again within the
- * grace it gives the same successor; later it ends the session, and `onReuse` may add to that commit.
- */
-export function rotateRefreshToken(
-  deps: StoreDeps,
-  plainToken: string,
-  onReuse: (change: Change, user: UserRecord) => void,
-): Promise<Rotation> {
-  const parts = parseRefreshToken(plainToken);
-  if (!parts) return Promise.resolve({ outcome: "invalid" });
-  return untilCommitted(() => tryRotation(deps, { plainToken, parts }, onReuse));
-}
-
-async function tryRotation(
-  deps: StoreDeps,
-  { plainToken, parts }: { readonly plainToken: string; readonly parts: RefreshTokenParts },
-  onReuse: (change: Change, user: UserRecord) => void,
-): Promise<Rotation | typeof LOST> {
-  const { kv, config, secrets, nowMs } = deps;
-  const now = nowMs();
-  const tokenHash = hashRefreshToken(plainToken);
-  const [user, session, used] = await kv.findMany([
-    keys.user(parts.userId),
-    keys.session(parts.userId, parts.sessionId),
-    keys.usedRefreshToken(parts.userId, tokenHash),
-  ]);
-  if (user.value?.status === "disabled") return { outcome: "disabled" };
-
-  if (isPresent(used)) {
-    const { rotatedAtMs, successorNonce, successorExpiresAtMs } = used.value;
-    // A clock that stepped back makes the age negative: it counts as none, and the step is what it lasts longer.
-    if (now - rotatedAtMs >= config.refreshGraceMs) {
-      return await endReplayed(deps, { user, session, onReuse });
-    }
-    if (!isPresent(user) || !isPresent(session)) return { outcome: "invalid" };
-    return {
-      outcome: "rotated",
-      grant: {
-        user: user.value,
-        session: session.value,
-        plainRefreshToken: deriveSuccessor(secrets, plainToken, { nonce: successorNonce, parts }),
-        refreshExpiresAtMs: successorExpiresAtMs,
-      },
-    };
-  }
-
-  if (!isPresent(user) || !isPresent(session)) return { outcome: "invalid" };
-  if (!isSameHash(session.value.refreshHash, tokenHash)) return { outcome: "invalid" };
-  if (now >= session.value.refreshExpiresAtMs) return { outcome: "invalid" };
-
-  const successorNonce = createSuccessorNonce();
-  const plainRefreshToken = deriveSuccessor(secrets, plainToken, { nonce: successorNonce, parts });
-  const rotated: SessionRecord = {
-    ...session.value,
-    lastUsedAtMs: now,
-    refreshHash: hashRefreshToken(plainRefreshToken),
-    refreshExpiresAtMs: Math.min(now + config.refreshTtlMs, session.value.expiresAtMs),
-  };
-  const isCommitted = await kv.change()
-    .check(session)
-    .set(session.key, rotated)
-    .set(used.key, {
-      ...parts,
-      rotatedAtMs: now,
-      successorNonce,
-      successorExpiresAtMs: rotated.refreshExpiresAtMs,
-      expiresAtMs: session.value.refreshExpiresAtMs,
-    })
-    .commit();
-  if (!isCommitted) return LOST;
+/** How long a session lives from now: as long as one of its tokens does, and never beyond its absolute limit. */
+export function lifeOf(
+  { refreshTtlMs, accessTtlMs }: StoreDeps["config"],
+  { nowMs, endsAtMs }: { readonly nowMs: number; readonly endsAtMs: number },
+): Pick<SessionRecord, "refreshExpiresAtMs" | "expiresAtMs"> {
   return {
-    outcome: "rotated",
-    grant: {
-      user: user.value,
-      session: rotated,
-      plainRefreshToken,
-      refreshExpiresAtMs: rotated.refreshExpiresAtMs,
-    },
+    refreshExpiresAtMs: Math.min(nowMs + refreshTtlMs, endsAtMs),
+    expiresAtMs: Math.min(nowMs + Math.max(refreshTtlMs, accessTtlMs), endsAtMs),
   };
-}
-
-/** A copy of the token is in other hands: the whole session ends, once. */
-async function endReplayed(
-  { kv }: StoreDeps,
-  { user, session, onReuse }: {
-    readonly user: Entry<UserRecord>;
-    readonly session: Entry<SessionRecord>;
-    readonly onReuse: (change: Change, user: UserRecord) => void;
-  },
-): Promise<Rotation | typeof LOST> {
-  if (!isPresent(session) || user.value === null) return { outcome: "reused" };
-  const change = kv.change().check(session).remove(session.key);
-  onReuse(change, user.value);
-  return await change.commit() ? { outcome: "reused" } : LOST;
-}
-
-/**
- * Whose a refresh token is while it could still be exchanged: the newest of its session, or a predecessor within
- * its grace. Null otherwise. Reads only.
- */
-export async function findRefreshTokenOwner(
-  deps: StoreDeps,
-  plainToken: string,
-): Promise<RefreshTokenParts | null> {
-  const parts = parseRefreshToken(plainToken);
-  if (!parts) return null;
-  const tokenHash = hashRefreshToken(plainToken);
-  const [session, used] = await deps.kv.findMany([
-    keys.session(parts.userId, parts.sessionId),
-    keys.usedRefreshToken(parts.userId, tokenHash),
-  ]);
-  if (!isPresent(session)) return null;
-  if (isPresent(used)) {
-    return deps.nowMs() - used.value.rotatedAtMs < deps.config.refreshGraceMs ? parts : null;
-  }
-  const isCurrent = isSameHash(session.value.refreshHash, tokenHash) &&
-    deps.nowMs() < session.value.refreshExpiresAtMs;
-  return isCurrent ? parts : null;
 }
 
 /** Ends one session. False when it was not there. */
@@ -268,6 +147,21 @@ export async function addSessionsEnd(
 ): Promise<void> {
   const sessions = await collectSessions(kv, userId);
   change.remove(...sessions.filter(({ value }) => value.id !== keptSessionId).map(({ key }) => key));
+}
+
+/** Ends every session of every account that had begun when it was called. Returns how many. */
+export async function removeAllSessions(kv: Kv): Promise<number> {
+  const startedAtMs = kv.nowMs();
+  let count = 0;
+  let cursor: string | null = null;
+  do {
+    const page: Page<SessionRecord> = await kv.collect(keys.sessions(), { limit: REMOVAL_STEP, cursor });
+    const older = page.entries.filter(({ value }) => value.createdAtMs <= startedAtMs);
+    await kv.change().remove(...older.map(({ key }) => key)).commit();
+    count += older.length;
+    cursor = page.cursor;
+  } while (cursor !== null);
+  return count;
 }
 
 /** The sessions of an account, oldest first. */

@@ -1,0 +1,146 @@
+// Rotation of refresh tokens (RFC 9700 §4.14.2): the new token of the session and the old one's place on the blacklist
+// are one commit, so that of many callers one wins and the others get the same successor.
+
+import type { Deps } from "../deps.ts";
+import {
+  createSuccessorNonce,
+  deriveSuccessor,
+  hashRefreshToken,
+  parseRefreshToken,
+  type RefreshTokenParts,
+} from "../refresh_token.ts";
+import { isSameHash } from "../secrets.ts";
+import { keys, type SessionRecord, type UserRecord } from "./keys.ts";
+import { type Change, type Entry, isPresent, LOST, untilCommitted } from "./kv.ts";
+import { lifeOf, type SessionGrant } from "./sessions.ts";
+
+/** What became of a presented refresh token. */
+export type Rotation =
+  | { readonly outcome: "rotated"; readonly grant: SessionGrant }
+  | { readonly outcome: "invalid" }
+  | { readonly outcome: "disabled" }
+  /** Used before, and not just now: its session has ended with this call, unless it had already. */
+  | { readonly outcome: "reused" };
+
+type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs">;
+
+/**
+ * Exchanges a refresh token for its successor (RFC 9700 §4.14.2). One commit decides. Presented again within the
+ * grace it gives the same successor; later it ends the session, and `onReuse` may add to that commit.
+ */
+export function rotateRefreshToken(
+  deps: StoreDeps,
+  plainToken: string,
+  onReuse: (change: Change, user: UserRecord) => void,
+): Promise<Rotation> {
+  const parts = parseRefreshToken(plainToken);
+  if (!parts) return Promise.resolve({ outcome: "invalid" });
+  return untilCommitted(() => tryRotation(deps, { plainToken, parts }, onReuse));
+}
+
+async function tryRotation(
+  deps: StoreDeps,
+  { plainToken, parts }: { readonly plainToken: string; readonly parts: RefreshTokenParts },
+  onReuse: (change: Change, user: UserRecord) => void,
+): Promise<Rotation | typeof LOST> {
+  const { kv, config, secrets, nowMs } = deps;
+  const now = nowMs();
+  const tokenHash = hashRefreshToken(plainToken);
+  const [user, session, used] = await kv.findMany([
+    keys.user(parts.userId),
+    keys.session(parts.userId, parts.sessionId),
+    keys.usedRefreshToken(parts.userId, tokenHash),
+  ]);
+  if (user.value?.status === "disabled") return { outcome: "disabled" };
+
+  if (isPresent(used)) {
+    const { rotatedAtMs, successorNonce, successorExpiresAtMs } = used.value;
+    // A clock that stepped back makes the age negative: it counts as none, and the step is what it lasts longer.
+    if (now - rotatedAtMs >= config.refreshGraceMs) {
+      return await endReplayed(deps, { user, session, onReuse });
+    }
+    if (!isPresent(user) || !isPresent(session)) return { outcome: "invalid" };
+    return {
+      outcome: "rotated",
+      grant: {
+        user: user.value,
+        session: session.value,
+        plainRefreshToken: deriveSuccessor(secrets, plainToken, { nonce: successorNonce, parts }),
+        refreshExpiresAtMs: successorExpiresAtMs,
+      },
+    };
+  }
+
+  if (!isPresent(user) || !isPresent(session)) return { outcome: "invalid" };
+  if (!isSameHash(session.value.refreshHash, tokenHash)) return { outcome: "invalid" };
+  if (now >= session.value.refreshExpiresAtMs) return { outcome: "invalid" };
+
+  const successorNonce = createSuccessorNonce();
+  const plainRefreshToken = deriveSuccessor(secrets, plainToken, { nonce: successorNonce, parts });
+  const rotated: SessionRecord = {
+    ...session.value,
+    lastUsedAtMs: now,
+    refreshHash: hashRefreshToken(plainRefreshToken),
+    ...lifeOf(config, { nowMs: now, endsAtMs: session.value.endsAtMs }),
+  };
+  const isCommitted = await kv.change()
+    .check(session)
+    .set(session.key, rotated)
+    .set(used.key, {
+      ...parts,
+      rotatedAtMs: now,
+      successorNonce,
+      successorExpiresAtMs: rotated.refreshExpiresAtMs,
+      expiresAtMs: session.value.refreshExpiresAtMs,
+    })
+    .commit();
+  if (!isCommitted) return LOST;
+  return {
+    outcome: "rotated",
+    grant: {
+      user: user.value,
+      session: rotated,
+      plainRefreshToken,
+      refreshExpiresAtMs: rotated.refreshExpiresAtMs,
+    },
+  };
+}
+
+/** A copy of the token is in other hands: the whole session ends, once. */
+async function endReplayed(
+  { kv }: StoreDeps,
+  { user, session, onReuse }: {
+    readonly user: Entry<UserRecord>;
+    readonly session: Entry<SessionRecord>;
+    readonly onReuse: (change: Change, user: UserRecord) => void;
+  },
+): Promise<Rotation | typeof LOST> {
+  if (!isPresent(session) || user.value === null) return { outcome: "reused" };
+  const change = kv.change().check(session).remove(session.key);
+  onReuse(change, user.value);
+  return await change.commit() ? { outcome: "reused" } : LOST;
+}
+
+/**
+ * Whose a refresh token is while it could still be exchanged: the newest of its session, or a predecessor within
+ * its grace. Null otherwise. Reads only.
+ */
+export async function findRefreshTokenOwner(
+  deps: StoreDeps,
+  plainToken: string,
+): Promise<RefreshTokenParts | null> {
+  const parts = parseRefreshToken(plainToken);
+  if (!parts) return null;
+  const tokenHash = hashRefreshToken(plainToken);
+  const [session, used] = await deps.kv.findMany([
+    keys.session(parts.userId, parts.sessionId),
+    keys.usedRefreshToken(parts.userId, tokenHash),
+  ]);
+  if (!isPresent(session)) return null;
+  if (isPresent(used)) {
+    return deps.nowMs() - used.value.rotatedAtMs < deps.config.refreshGraceMs ? parts : null;
+  }
+  const isCurrent = isSameHash(session.value.refreshHash, tokenHash) &&
+    deps.nowMs() < session.value.refreshExpiresAtMs;
+  return isCurrent ? parts : null;
+}
