@@ -47,7 +47,7 @@ ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", \
   "--allow-net", \
   "--allow-env=PORT,HOST,APP_ENV,PUBLIC_URL,KV_PATH,SECRET_KEY,SMTP_URL,MAIL_FROM,APP_NAME,ACCESS_TOKEN_TTL,REFRESH_TOKEN_TTL,SESSION_MAX_AGE,REFRESH_GRACE,OTP_TTL,OTP_RESEND_AFTER,REGISTRATION_TTL,CORS_ORIGINS,TRUST_PROXY,THROTTLE_LOGIN,THROTTLE_REGISTER,THROTTLE_OTP,THROTTLE_PASSWORD_RESET,THROTTLE_PASSWORD,THROTTLE_MAIL,THROTTLE_ANONYMOUS,THROTTLE_USER,PASSWORD_MIN_LENGTH,PASSWORD_PATTERN,FREE_NOTES,DENO_DEPLOY,DENO_DEPLOYMENT_ID,DENO_KV_ACCESS_TOKEN", \
   "--ignore-env", \
-  "--allow-read=.env,.viewer,/data,/usr/bin/ldd", \
+  "--allow-read=.env,.viewer,/data,/usr/bin/ldd,src/bcrypt_worker.ts", \
   "--allow-write=/data", \
   "--allow-ffi=node_modules/.deno/@node-rs+argon2-linux-x64-gnu@2.2.1,node_modules/.deno/@node-rs+argon2-linux-arm64-gnu@2.2.1,node_modules/.deno/@node-rs+argon2-darwin-x64@2.2.1,node_modules/.deno/@node-rs+argon2-darwin-arm64@2.2.1,node_modules/.deno/@node-rs+argon2-win32-x64-msvc@2.2.1", \
   "src/main.ts"]

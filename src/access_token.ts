@@ -1,7 +1,7 @@
 // Access tokens: JWTs of the form RFC 9068 (`at+jwt`), signed with Ed25519. Everything that a verifier must insist
 // on is named here once: algorithm, type, issuer, audience, the required claims and their times (RFC 8725 §3).
 
-import { jwtVerify, SignJWT } from "jose";
+import { type CryptoKey, errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
 import type { Config } from "./config.ts";
 import { newId } from "./id.ts";
@@ -29,7 +29,13 @@ export interface AccessTokens {
   /** Null for anything that this server did not sign, or whose time is over. */
   verify(token: string): Promise<AccessClaims | null>;
   /** What `/.well-known/jwks.json` answers (RFC 7517). */
-  publicKeys(): PublicKeySet;
+  publicKeys(): Promise<PublicKeySet>;
+}
+
+/** A token that has passed once. */
+interface Verified {
+  readonly claims: AccessClaims;
+  readonly kid: string | undefined;
 }
 
 const claimsForm = z.object({
@@ -51,14 +57,14 @@ const TOKEN_LENGTH_MAX = 2_048;
 /** Signs with the newest key of `keyring` and verifies with all of them. */
 export function createAccessTokens(config: Config, keyring: Keyring, nowMs: () => number): AccessTokens {
   // Checking a signature costs a hundred times more than this look-up; only tokens that passed get in.
-  const verified = new Map<string, AccessClaims>();
+  const verified = new Map<string, Verified>();
 
   return {
     publicKeys: () => keyring.publicKeys(),
-    issue({ userId, sessionId, role }) {
-      const { kid, privateKey } = keyring.signingKey();
+    async issue({ userId, sessionId, role }) {
+      const { kid, privateKey } = await keyring.signingKey();
       const issuedAt = Math.floor(nowMs() / 1000);
-      return new SignJWT({ sid: sessionId, role })
+      return await new SignJWT({ sid: sessionId, role })
         .setProtectedHeader({ alg: "EdDSA", typ: "at+jwt", kid })
         .setIssuer(config.publicUrl)
         .setAudience(config.publicUrl)
@@ -70,11 +76,13 @@ export function createAccessTokens(config: Config, keyring: Keyring, nowMs: () =
     },
     async verify(token) {
       if (token.length > TOKEN_LENGTH_MAX) return null;
-      const claims = verified.get(token) ?? await verifySignature(token, { config, keyring, nowMs });
-      if (!claims || !isNow(claims, nowMs())) return null;
+      const passed = verified.get(token) ?? await verifySignature(token, { config, keyring, nowMs });
+      if (!passed || !isNow(passed.claims, nowMs())) return null;
+      // A key that was revoked since takes its tokens along.
+      if (!await keyring.findVerificationKey(passed.kid)) return null;
       if (verified.size >= VERIFIED_MAX) verified.delete(verified.keys().next().value ?? "");
-      verified.set(token, claims);
-      return claims;
+      verified.set(token, passed);
+      return passed.claims;
     },
   };
 }
@@ -86,9 +94,15 @@ async function verifySignature(
     readonly keyring: Keyring;
     readonly nowMs: () => number;
   },
-): Promise<AccessClaims | null> {
+): Promise<Verified | null> {
+  const keyOf = async ({ kid }: { readonly kid?: string }): Promise<CryptoKey> => {
+    const key = await keyring.findVerificationKey(kid);
+    // Of jose's own, so that it counts as a refusal below.
+    if (!key) throw new errors.JWKSNoMatchingKey();
+    return key;
+  };
   try {
-    const { payload } = await jwtVerify(token, ({ kid }) => keyring.verificationKey(kid), {
+    const { payload, protectedHeader } = await jwtVerify(token, keyOf, {
       algorithms: ["EdDSA"],
       typ: "at+jwt",
       issuer: config.publicUrl,
@@ -96,7 +110,8 @@ async function verifySignature(
       requiredClaims: ["iss", "aud", "sub", "sid", "role", "iat", "exp", "jti"],
       currentDate: new Date(nowMs()),
     });
-    return claimsForm.safeParse(payload).data ?? null;
+    const claims = claimsForm.safeParse(payload).data;
+    return claims ? { claims, kid: protectedHeader.kid } : null;
   } catch (error) {
     if (error instanceof Error && "code" in error && String(error.code).startsWith("ERR_J")) return null;
     throw error;

@@ -1,4 +1,4 @@
-// Argon2id (RFC 9106): bytes in, bytes out, from whichever engine this process may use, and the PHC strings that
+// Argon2 (RFC 9106): bytes in, bytes out, from whichever engine this process may use, and the PHC strings that
 // carry its results. The native engine is three times as fast but needs --allow-ffi; WebCrypto's (Deno 2.9 and
 // later) needs no permission. Both give the same bytes, so a hash made by one verifies with the other.
 
@@ -16,8 +16,13 @@ export interface Argon2Hash {
   readonly tag: Uint8Array<ArrayBuffer>;
 }
 
+/** Ours are all `argon2id`; what was imported may be the older one. */
+export type Argon2Variant = "argon2id" | "argon2i";
+
 /** What is to be derived: how dear, with which salt, how long. */
 export interface Argon2Request {
+  /** Default: `argon2id`. */
+  readonly variant?: Argon2Variant;
   readonly cost: Argon2Cost;
   readonly salt: Uint8Array<ArrayBuffer>;
   readonly tagBytes: number;
@@ -39,7 +44,7 @@ const SALT_BYTES = { min: 8, max: 64 };
 const TAG_BYTES = { min: 16, max: 64 };
 
 const PHC =
-  /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d?),p=([1-9]\d?)\$([A-Za-z0-9+/]{1,86})\$([A-Za-z0-9+/]{1,86})$/;
+  /^\$(argon2id?)\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d?),p=([1-9]\d?)\$([A-Za-z0-9+/]{1,86})\$([A-Za-z0-9+/]{1,86})$/;
 
 const loaders: Record<Argon2EngineName, () => Promise<Argon2Engine>> = {
   native: loadNative,
@@ -73,10 +78,10 @@ export function formatPhc({ cost, salt, tag }: Argon2Hash): string {
   return `$argon2id$v=19$${parameters}$${toBase64(salt)}$${toBase64(tag)}`;
 }
 
-/** The parts of a PHC string; null when it is anything else, or dearer than a server should pay for. */
-export function parsePhc(text: string): Argon2Hash | null {
-  const [, memory, passes, lanes, saltText, tagText] = PHC.exec(text) ?? [];
-  if (saltText === undefined || tagText === undefined) return null;
+/** The parts of a PHC string of `variant`; null when it is anything else, or dearer than a server should pay for. */
+export function parsePhc(text: string, variant: Argon2Variant = "argon2id"): Argon2Hash | null {
+  const [, name, memory, passes, lanes, saltText, tagText] = PHC.exec(text) ?? [];
+  if (name !== variant || saltText === undefined || tagText === undefined) return null;
   const cost = { memoryKib: Number(memory), passes: Number(passes), lanes: Number(lanes) };
   if (!isPayable(cost)) return null;
   const salt = fromBase64(saltText, SALT_BYTES);
@@ -88,13 +93,18 @@ function isPayable({ memoryKib, passes, lanes }: Argon2Cost): boolean {
   return memoryKib <= MEMORY_KIB_MAX && passes <= PASSES_MAX && lanes <= LANES_MAX && memoryKib >= 8 * lanes;
 }
 
+/** Its enum, which a module of its own cannot import. */
+const NATIVE_ALGORITHMS: Record<Argon2Variant, number> = { argon2i: 1, argon2id: 2 };
+const WEBCRYPTO_ALGORITHMS: Record<Argon2Variant, string> = { argon2i: "Argon2i", argon2id: "Argon2id" };
+
 async function loadNative(): Promise<Argon2Engine> {
   const { hashRaw } = await import("@node-rs/argon2");
   return provenEngine({
     name: "native",
-    // Its defaults are the algorithm Argon2id and version 19.
-    derive: (secret, { cost, salt, tagBytes }) =>
+    // Its default is version 19.
+    derive: (secret, { variant = "argon2id", cost, salt, tagBytes }) =>
       hashRaw(secret, {
+        algorithm: NATIVE_ALGORITHMS[variant],
         memoryCost: cost.memoryKib,
         timeCost: cost.passes,
         parallelism: cost.lanes,
@@ -107,12 +117,13 @@ async function loadNative(): Promise<Argon2Engine> {
 function loadWebCrypto(): Promise<Argon2Engine> {
   return provenEngine({
     name: "webcrypto",
-    async derive(secret, { cost, salt, tagBytes }): Promise<Uint8Array> {
+    async derive(secret, { variant = "argon2id", cost, salt, tagBytes }): Promise<Uint8Array> {
+      const name = WEBCRYPTO_ALGORITHMS[variant];
       // TypeScript does not know this key format yet; Deno does, and rejects it where it does not.
       const format = "raw-secret" as "raw";
-      const key = await crypto.subtle.importKey(format, secret, "Argon2id", false, ["deriveBits"]);
+      const key = await crypto.subtle.importKey(format, secret, name, false, ["deriveBits"]);
       const algorithm = {
-        name: "Argon2id",
+        name,
         nonce: salt,
         memory: cost.memoryKib,
         passes: cost.passes,

@@ -11,13 +11,17 @@ import {
   loadArgon2,
   parsePhc,
 } from "./argon2.ts";
+import { readForeignHash } from "./foreign_hash.ts";
 
 export interface Hasher {
   /** The engine in use; the native one is three times as fast. */
   readonly name: Argon2EngineName;
   /** A PHC string with a salt of its own. Rejects with HashQueueFull. */
   hash(plainPassword: string): Promise<string>;
-  /** False for null and for a hash that nobody can read, after the work of one hash. Rejects with HashQueueFull. */
+  /**
+   * False for null and for a hash that nobody can read, after the work of one hash; a foreign hash takes the work of
+   * its own kind. Rejects with HashQueueFull.
+   */
   verify(plainPassword: string, passwordHash: string | null): Promise<boolean>;
   /** True when the cost differs from today's: hash again at the next sign-in, so that all accounts cost the same. */
   needsRehash(passwordHash: string): boolean;
@@ -32,6 +36,9 @@ export interface HasherOptions {
   /** Hashes that may wait for a core. */
   readonly waitingMax?: number;
 }
+
+/** Stands where an account has no password: it can be reset, and until then nobody signs in with one. */
+export const NO_PASSWORD_HASH = "!";
 
 /** Too many hashes wait already. Becomes 503 `unavailable`; nothing was hashed. */
 export class HashQueueFull extends Error {
@@ -63,6 +70,8 @@ export async function createHasher(options: HasherOptions = {}): Promise<Hasher>
       return formatPhc({ cost: COST, salt, tag });
     },
     async verify(plainPassword, passwordHash): Promise<boolean> {
+      const verifyForeign = readForeignHash(passwordHash ?? "");
+      if (verifyForeign) return await queue.run(() => verifyForeign(plainPassword, engine));
       const known = passwordHash === null ? null : parsePhc(passwordHash);
       const expected = known ?? DECOY;
       const isSame = timingSafeEqual(await derive(plainPassword, expected), expected.tag);
@@ -73,6 +82,11 @@ export async function createHasher(options: HasherOptions = {}): Promise<Hasher>
       return known === null || shapeOf(known) !== shapeOf(DECOY);
     },
   };
+}
+
+/** Whether `verify` can answer true for this hash. */
+export function isReadableHash(passwordHash: string): boolean {
+  return parsePhc(passwordHash) !== null || readForeignHash(passwordHash) !== null;
 }
 
 /** NIST SP 800-63B-4 section 3.1.1.2: one spelling of a password, whatever the keyboard sent. */

@@ -1,12 +1,12 @@
-// The keys that sign access tokens, in memory: read from the store at the start, and again when a token names a
-// key that another instance has made since. Private keys are stored sealed under SECRET_KEY.
+// The keys that sign access tokens, in memory: read from the store at the start, then once a second when they are
+// used, and at once when a token names a key that is not among them. So a key that another process has made or
+// revoked counts here within a second. Private keys are stored sealed under SECRET_KEY.
 
 import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
-import type { Secrets } from "./secrets.ts";
+import { digest, type Secrets } from "./secrets.ts";
 import type { SigningKeyRecord } from "./store/keys.ts";
 import type { Kv } from "./store/kv.ts";
-import { collectSigningKeys, insertFirstSigningKey } from "./store/signing_keys.ts";
-import { digest } from "./secrets.ts";
+import { collectSigningKeys, insertFirstSigningKey, replaceSigningKey } from "./store/signing_keys.ts";
 
 /** A public key as it is published (RFC 8037). */
 export type PublicKey = SigningKeyRecord["publicJwk"] & {
@@ -21,10 +21,10 @@ export interface PublicKeySet {
 
 export interface Keyring {
   /** The newest key. */
-  signingKey(): { readonly kid: string; readonly privateKey: CryptoKey };
-  /** The key that a token names. Throws when there is none, which a verifier takes as a refusal. */
-  verificationKey(kid: string | undefined): Promise<CryptoKey>;
-  publicKeys(): PublicKeySet;
+  signingKey(): Promise<{ readonly kid: string; readonly privateKey: CryptoKey }>;
+  /** The key that a token names; null when there is none, or none any more. */
+  findVerificationKey(kid: string | undefined): Promise<CryptoKey | null>;
+  publicKeys(): Promise<PublicKeySet>;
 }
 
 interface LoadedKey {
@@ -38,8 +38,10 @@ export class WrongSecretKey extends Error {
   override readonly name = "WrongSecretKey";
 }
 
-/** However many tokens name unknown keys, the store is asked once in this time. */
-const RELOAD_INTERVAL_MS = 1_000;
+/** No use is made of keys that were read longer ago. */
+const AGE_MAX_MS = 1_000;
+/** Another instance may sign with the old key a moment longer, and its clock may differ. */
+const OVERLAP_SLACK_MS = 60_000;
 
 /** Reads the keys, and makes the first one in an empty store. Throws WrongSecretKey. */
 export async function openKeyring(kv: Kv, secrets: Secrets): Promise<Keyring> {
@@ -50,28 +52,65 @@ export async function openKeyring(kv: Kv, secrets: Secrets): Promise<Keyring> {
     loaded = await loadKeys(kv, secrets);
   }
   let loadedAtMs = kv.nowMs();
-  const findKey = (kid: string | undefined): LoadedKey | undefined =>
-    loaded.find(({ record }) => record.kid === kid);
+  let loading: Promise<LoadedKey[]> | undefined;
+
+  const reload = async (): Promise<LoadedKey[]> => {
+    try {
+      const startedAtMs = kv.nowMs();
+      loaded = await loadKeys(kv, secrets, loaded);
+      loadedAtMs = startedAtMs;
+      return loaded;
+    } finally {
+      loading = undefined;
+    }
+  };
+  /** However many ask at once, the store is read once. */
+  const loadNow = (): Promise<LoadedKey[]> => loading ??= reload();
+  const loadFresh = async (): Promise<LoadedKey[]> =>
+    Math.abs(kv.nowMs() - loadedAtMs) < AGE_MAX_MS ? loaded : await loadNow();
 
   return {
-    signingKey() {
-      const [newest] = loaded;
-      if (!newest) throw new Error("There is no signing key");
-      return { kid: newest.record.kid, privateKey: newest.privateKey };
+    async signingKey() {
+      const signing = (await loadFresh()).find(({ record }) => record.expiresAtMs === undefined);
+      if (!signing) throw new Error("There is no signing key");
+      return { kid: signing.record.kid, privateKey: signing.privateKey };
     },
-    async verificationKey(kid) {
-      if (!findKey(kid) && Math.abs(kv.nowMs() - loadedAtMs) >= RELOAD_INTERVAL_MS) {
-        loadedAtMs = kv.nowMs();
-        loaded = await loadKeys(kv, secrets);
-      }
-      const key = findKey(kid);
-      if (!key) throw Object.assign(new Error("No such key"), { code: "ERR_JWKS_NO_MATCHING_KEY" });
-      return key.publicKey;
+    async findVerificationKey(kid) {
+      const isNamed = ({ record }: LoadedKey): boolean => record.kid === kid;
+      const key = (await loadFresh()).find(isNamed) ?? (await loadNow()).find(isNamed);
+      return key?.publicKey ?? null;
     },
-    publicKeys: () => ({
-      keys: loaded.map(({ record }) => ({ ...record.publicJwk, kid: record.kid, alg: "EdDSA", use: "sig" })),
-    }),
+    async publicKeys() {
+      const records = (await loadFresh()).map(({ record }) => record);
+      return {
+        keys: records.map(({ publicJwk, kid }) => ({ ...publicJwk, kid, alg: "EdDSA", use: "sig" })),
+      };
+    },
   };
+}
+
+/** What a rotation leaves behind. */
+export interface Rotation {
+  /** Of the key that signs now. */
+  readonly kid: string;
+  /** When the key that signed until now stops verifying; null when the older keys were revoked. */
+  readonly othersEndAtMs: number | null;
+}
+
+/**
+ * Makes a new key, which signs from now on. The older ones verify until the last token they signed has expired, or
+ * with `isRevoking` not any more. Null when there are a hundred keys already. Throws WrongSecretKey.
+ */
+export async function rotateSigningKey(
+  kv: Kv,
+  secrets: Secrets,
+  { accessTtlMs, isRevoking }: { readonly accessTtlMs: number; readonly isRevoking: boolean },
+): Promise<Rotation | null> {
+  // A key sealed under another SECRET_KEY would stop every server on this store.
+  await openKeyring(kv, secrets);
+  const record = await createKey(kv, secrets);
+  const othersEndAtMs = isRevoking ? null : kv.nowMs() + accessTtlMs + OVERLAP_SLACK_MS;
+  return await replaceSigningKey(kv, record, { othersEndAtMs }) ? { kid: record.kid, othersEndAtMs } : null;
 }
 
 async function createKey(kv: Kv, secrets: Secrets): Promise<SigningKeyRecord> {
@@ -87,11 +126,13 @@ async function createKey(kv: Kv, secrets: Secrets): Promise<SigningKeyRecord> {
   };
 }
 
-/** Newest first. */
-async function loadKeys(kv: Kv, secrets: Secrets): Promise<LoadedKey[]> {
-  const records = await collectSigningKeys(kv);
-  const loaded = await Promise.all(records.map((record) => loadKey(record, secrets)));
-  return loaded.sort((a, b) => b.record.createdAtMs - a.record.createdAtMs);
+/** Newest first. Those that are among `known` need no opening again. */
+async function loadKeys(kv: Kv, secrets: Secrets, known: readonly LoadedKey[] = []): Promise<LoadedKey[]> {
+  const loaded = (await collectSigningKeys(kv)).map(async (record) => {
+    const same = known.find(({ record: { kid } }) => kid === record.kid);
+    return same ? { ...same, record } : await loadKey(record, secrets);
+  });
+  return (await Promise.all(loaded)).sort((a, b) => b.record.createdAtMs - a.record.createdAtMs);
 }
 
 async function loadKey(record: SigningKeyRecord, secrets: Secrets): Promise<LoadedKey> {

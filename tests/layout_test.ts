@@ -84,7 +84,7 @@ Deno.test("layout: the top level holds what it should, and nothing else", async 
 Deno.test("layout: files are named for their topic, in snake_case", async () => {
   const ours = (await listFiles()).filter((path) => /^(src|openapi|tests)\//.test(path));
   const misnamed = ours.filter((path) => {
-    const names = path.split("/").map((name) => name.replace(/\.(ts|json)$/, ""));
+    const names = path.split("/").map((name) => name.replace(/\.(ts|json|md)$/, ""));
     return names.some((name) => !/^[a-z][a-z\d_]*$/.test(name)) ||
       /^(utils?|common|helpers?|libs?|misc|index|mod)$/.test(names.at(-1) ?? "");
   });

@@ -77,6 +77,7 @@ export async function queueCodeMail(
     codeEpoch: 0,
     guessSubject: "somebody",
     codeHash: "hash",
+    hasLongCodes: false,
     codeNumber: 1,
     codeExpiresAtMs: store.nowMs() + 10 * MINUTE_MS,
     wrongGuesses: 0,

@@ -1,8 +1,13 @@
 // People for tests: an account made the way people make one, through the contract.
 
 import assert from "node:assert/strict";
+import { decodeJwt } from "jose";
+import { requestPasswordReset, verifyPasswordResetOtp } from "../openapi/passwords.ts";
 import { register, verifyOtp } from "../openapi/registration.ts";
-import { PASSWORD, type TestServer } from "./harness.ts";
+import { login } from "../openapi/sessions.ts";
+import { keys, type UserRecord } from "../src/store/keys.ts";
+import { isPresent } from "../src/store/kv.ts";
+import { type CallInput, PASSWORD, type TestServer } from "./harness.ts";
 
 /** A signed-in person. */
 export interface Person {
@@ -37,4 +42,59 @@ export async function signUp(
     accessToken: body.access_token,
     refreshToken: body.refresh_token,
   };
+}
+
+/** Signs a person in once more; the session is another one. */
+export async function signIn(
+  server: TestServer,
+  { id, email, password }: Pick<Person, "id" | "email" | "password">,
+  input: Pick<CallInput, "ip" | "headers"> = {},
+): Promise<Person> {
+  const { status, body, text } = await server.call(login, { json: { email, password }, ...input });
+  assert.equal(status, 200, text);
+  return { id, email, password, accessToken: body.access_token, refreshToken: body.refresh_token };
+}
+
+/** The session of an access token. */
+export function sessionIdOf({ accessToken }: Pick<Person, "accessToken">): string {
+  return String(decodeJwt(accessToken).sid);
+}
+
+/** Asks for a password reset and gives the challenge id. */
+export async function startReset(
+  server: TestServer,
+  email: string,
+  input: Pick<CallInput, "ip"> = {},
+): Promise<string> {
+  // Mails of one millisecond have no order.
+  server.clock.nowMs += 1;
+  const { status, body, text } = await server.call(requestPasswordReset, { json: { email }, ...input });
+  assert.equal(status, 202, text);
+  return body.challenge_id;
+}
+
+/** A password reset up to the reset token. */
+export async function takeResetToken(server: TestServer, email: string): Promise<string> {
+  const challengeId = await startReset(server, email);
+  const { status, body, text } = await server.call(verifyPasswordResetOtp, {
+    json: { challenge_id: challengeId, code: await server.codeFor(email) },
+  });
+  assert.equal(status, 200, text);
+  return body.reset_token;
+}
+
+/** A well-formed code that is not `code`. */
+export function otherThan(code: string): string {
+  return code === "000000" ? "000001" : "000000";
+}
+
+/** Writes members of an account past every rule. */
+export async function overwriteUser(
+  server: TestServer,
+  { id }: Pick<Person, "id">,
+  members: Partial<UserRecord>,
+): Promise<void> {
+  const entry = await server.kv.find(keys.user(id));
+  assert(isPresent(entry));
+  assert(await server.kv.change().check(entry).set(entry.key, { ...entry.value, ...members }).commit());
 }

@@ -1,7 +1,6 @@
 // `deno task admin:create`: makes an account with the role admin, or gives the role to an account that exists. The
 // only way to a first admin: there is no default one.
 
-import { parseArgs } from "node:util";
 import { email as emailField, username as usernameField } from "../../openapi/fields.ts";
 import { createHasher } from "../hasher.ts";
 import { requireNewPassword } from "../new_password.ts";
@@ -9,7 +8,7 @@ import { Problem } from "../problem.ts";
 import { LOST, untilCommitted } from "../store/kv.ts";
 import { addUser, findAccountByEmail, replaceUser } from "../store/users.ts";
 import { readPassword } from "./password_input.ts";
-import { runTool, say, type Tool, ToolFault } from "./tool.ts";
+import { readArguments, runTool, say, type Tool, ToolFault } from "./tool.ts";
 
 const HELP = `Makes an admin, or makes an existing account one. Works beside a running server.
 
@@ -31,7 +30,7 @@ if (import.meta.main) {
 }
 
 async function createAdmin(tool: Tool): Promise<void> {
-  const wanted = readArguments(Deno.args);
+  const wanted = readWanted();
   const existing = await findAccountByEmail(tool.kv, wanted.email);
   if (existing) return await promote(tool, existing.user.value.id, wanted.email);
 
@@ -58,8 +57,15 @@ async function promote({ kv }: Tool, userId: string, email: string): Promise<voi
   if (change.user.value.status === "disabled") say("It is disabled, though: another admin can enable it.");
 }
 
-function readArguments(args: string[]): Wanted {
-  const { email, username, ...flags } = parseOrExplain(args);
+function readWanted(): Wanted {
+  const { values: { email, username, ...flags } } = readArguments({
+    help: HELP,
+    options: {
+      email: { type: "string" },
+      username: { type: "string" },
+      "password-stdin": { type: "boolean" },
+    },
+  });
   const address = emailField.safeParse(email);
   if (!address.success) throw new ToolFault(`--email is missing, or not an email address\n\n${HELP}`);
   if (username !== undefined && !usernameField.safeParse(username).success) {
@@ -70,21 +76,6 @@ function readArguments(args: string[]): Wanted {
     username: username ?? null,
     isPasswordFromStdin: flags["password-stdin"] ?? false,
   };
-}
-
-function parseOrExplain(args: string[]): { email?: string; username?: string; "password-stdin"?: boolean } {
-  try {
-    return parseArgs({
-      args,
-      options: {
-        email: { type: "string" },
-        username: { type: "string" },
-        "password-stdin": { type: "boolean" },
-      },
-    }).values;
-  } catch (error) {
-    throw new ToolFault(`${error instanceof Error ? error.message : error}\n\n${HELP}`);
-  }
 }
 
 async function requireGoodPassword(

@@ -3,6 +3,7 @@
 
 import manifest from "../../deno.json" with { type: "json" };
 import { environmentNames, readEnvironment } from "../environment.ts";
+import { namesOfOutput } from "./output_names.ts";
 import { ensureViewer } from "./viewer.ts";
 
 const SERVER = "src/main.ts";
@@ -11,12 +12,30 @@ const HASHER_VERSION = manifest.imports["@node-rs/argon2"].split("@").at(-1);
 const HASHER_FOLDERS = ["linux-x64-gnu", "linux-arm64-gnu", "darwin-x64", "darwin-arm64", "win32-x64-msvc"]
   .map((target) => `node_modules/.deno/@node-rs+argon2-${target}@${HASHER_VERSION}`).join(",");
 
+/** The thread in which an imported bcrypt hash is verified. */
+const BCRYPT = "src/bcrypt_worker.ts";
+
+/** What a program needs besides: names made of its operand, a file that the operator names, or a system call. */
+interface Grant {
+  readonly reads?: (file: string) => string[];
+  readonly writes?: (file: string) => string[];
+  readonly sys?: string;
+}
+
+const grants: Readonly<Record<string, Grant>> = {
+  "src/cli/backup.ts": { reads: namesOfOutput, writes: namesOfOutput },
+  "src/cli/restore.ts": { reads: (file) => [file, `${file}-wal`] },
+  "src/cli/users_import.ts": { reads: (file) => [file] },
+  "src/cli/users_export.ts": { reads: namesOfOutput, writes: namesOfOutput },
+  "src/cli/doctor.ts": { sys: "statfs" },
+};
+
 if (import.meta.main) await launch(Deno.args);
 
 /** Runs `program` with its arguments, passes signals on, and ends with its status. */
 async function launch([program = SERVER, ...args]: readonly string[]): Promise<never> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", ...permissionFlags(await readEnvironment()), program, ...args],
+    args: ["run", ...permissionFlags(await readEnvironment(), [program, ...args]), program, ...args],
   }).spawn();
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => tell(child, signal));
@@ -26,9 +45,14 @@ async function launch([program = SERVER, ...args]: readonly string[]): Promise<n
   Deno.exit((await child.status).code);
 }
 
-/** What our programs need under these settings, as flags of `deno run`. */
-export function permissionFlags(env: Readonly<Record<string, string | undefined>>): string[] {
-  const storeFolder = folderOf(env.KV_PATH ?? "./data/latchkey.kv");
+/** What a program needs under these settings and with these arguments, as flags of `deno run`. */
+export function permissionFlags(
+  env: Readonly<Record<string, string | undefined>>,
+  [program = SERVER, ...args]: readonly string[] = [],
+): string[] {
+  const storeFolder = folderOf(env.KV_PATH || "./data/latchkey.kv");
+  const { reads = () => [], writes = () => [], sys } = grants[program] ?? {};
+  const files = operandsOf(args);
   return [
     "--quiet",
     "--no-prompt",
@@ -37,10 +61,16 @@ export function permissionFlags(env: Readonly<Record<string, string | undefined>
     "--allow-net",
     `--allow-env=${environmentNames.join(",")},DENO_KV_ACCESS_TOKEN`,
     "--ignore-env",
-    `--allow-read=.env,.viewer,${storeFolder},/usr/bin/ldd`,
-    `--allow-write=${storeFolder}`,
+    `--allow-read=${[".env", ".viewer", storeFolder, "/usr/bin/ldd", BCRYPT, ...files.flatMap(reads)]}`,
+    `--allow-write=${[storeFolder, ...files.flatMap(writes)]}`,
     `--allow-ffi=${HASHER_FOLDERS}`,
+    ...(sys ? [`--allow-sys=${sys}`] : []),
   ];
+}
+
+/** The arguments that are no options. A comma would part them in a list of permissions: the program says so. */
+function operandsOf(args: readonly string[]): string[] {
+  return args.filter((arg) => arg !== "" && !arg.startsWith("-") && !arg.includes(","));
 }
 
 function folderOf(path: string): string {

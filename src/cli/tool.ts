@@ -1,12 +1,15 @@
 // What the command-line tools share: the server's settings and store, opened beside a running server, and mistakes
 // of the operator said in a sentence, without a stack trace.
 
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { type Config, readConfig } from "../config.ts";
 import { readEnvironment } from "../environment.ts";
+import { openKeyring, WrongSecretKey } from "../keyring.ts";
 import { readSecretKey } from "../secret_key.ts";
 import { createSecrets, type Secrets } from "../secrets.ts";
+import { keys } from "../store/keys.ts";
 import { createKv, type Kv, StoreUnavailable } from "../store/kv.ts";
-import { makeFolder, openDatabase, StoreFault } from "../store/open.ts";
+import { openDatabase, StoreFault } from "../store/open.ts";
 
 /** A mistake that the operator can mend: its message says how. */
 export class ToolFault extends Error {
@@ -19,23 +22,57 @@ export interface Tool {
   readonly secrets: Secrets;
 }
 
-/** Runs `work` on the open store, and ends the process with status 0, or 1 after a sentence on standard error. */
-export async function runTool(work: (tool: Tool) => Promise<void>): Promise<never> {
-  try {
-    const result = readConfig(await readEnvironment());
-    if ("faults" in result) {
-      throw new ToolFault(`These settings do not work:\n  ${result.faults.join("\n  ")}`);
-    }
-    const { config } = result;
-    if (config.kvPath !== null) await makeFolder(config.kvPath);
+/** Runs `work` on the open store, like `runProgram`. */
+export function runTool(work: (tool: Tool) => Promise<void>): Promise<never> {
+  return runProgram(async () => {
+    const config = await requireConfig();
     const kv = createKv(await openDatabase(config.kvPath), Date.now);
-    await work({ config, kv, secrets: createSecrets(await readSecretKey(config)) });
-    kv.close();
+    try {
+      const secrets = createSecrets(await readSecretKey(config));
+      // A store is marked as ours by whoever opens it first, a server or a tool.
+      if ((await kv.find(keys.store())).value === null) await openKeyring(kv, secrets);
+      await work({ config, kv, secrets });
+    } finally {
+      // What SQLite keeps beside the file is cleared away.
+      kv.close();
+    }
+  });
+}
+
+/** Runs `work`, and ends the process with status 0, or 1 after a sentence on standard error. */
+export async function runProgram(work: () => Promise<void>): Promise<never> {
+  try {
+    await work();
     Deno.exit(0);
   } catch (error) {
     complain(error instanceof Error ? error.message : String(error));
     if (!isExpected(error)) complain("This should not happen: please report it.");
     Deno.exit(1);
+  }
+}
+
+/** The settings. Throws a ToolFault that names every fault. */
+export async function requireConfig(): Promise<Config> {
+  const result = readConfig(await readEnvironment());
+  if ("config" in result) return result.config;
+  throw new ToolFault(`These settings do not work:\n  ${result.faults.join("\n  ")}`);
+}
+
+/** The options and operands of the command line. Throws a ToolFault with `help` when there are others, or too many. */
+export function readArguments<const Options extends ParseArgsOptionsConfig>(
+  { help, options, operandsMax = 0 }: {
+    readonly help: string;
+    readonly options: Options;
+    readonly operandsMax?: number;
+  },
+): ReturnType<typeof parseArgs<{ options: Options; allowPositionals: true }>> {
+  try {
+    const parsed = parseArgs({ args: Deno.args, options, allowPositionals: true });
+    const surplus = parsed.positionals[operandsMax];
+    if (surplus !== undefined) throw new Error(`Unexpected argument '${surplus}'`);
+    return parsed;
+  } catch (error) {
+    throw new ToolFault(`${error instanceof Error ? error.message : error}\n\n${help}`);
   }
 }
 
@@ -52,5 +89,5 @@ export function complain(line: string): void {
 }
 
 function isExpected(error: unknown): boolean {
-  return error instanceof ToolFault || error instanceof StoreFault || error instanceof StoreUnavailable;
+  return [ToolFault, StoreFault, StoreUnavailable, WrongSecretKey].some((Fault) => error instanceof Fault);
 }

@@ -37,15 +37,27 @@ const REASON_LENGTH_MAX = 200;
 /** RFC 5321 §4.1.2, dot-string at domain: nothing in it means anything to an address parser. */
 const PLAIN_ADDRESS = /^[\w!#$%&'*+\-/=?^`{|}~.]+@[\w.-]+$/;
 
+/** What a mail server is to be told; which kind of mail it is, is none of its business. */
+export type SmtpMail = Omit<OutgoingMail, "kind">;
+
+export interface SmtpMailer extends Mailer {
+  send(mail: SmtpMail): Promise<Delivery>;
+  /** Connects and signs in, without a mail. Null when that works, or why it does not. */
+  findFault(): Promise<string | null>;
+}
+
 /** A mailer that hands mails to `server`. */
-export function createSmtpMailer(server: SmtpServer, options: SmtpOptions): Mailer {
+export function createSmtpMailer(server: SmtpServer, options: SmtpOptions): SmtpMailer {
   const transport = createTransport(transportOptions(server, options));
-  return { send: (mail) => attempt(transport, mail, options) };
+  return {
+    send: (mail) => attempt(transport, mail, options),
+    findFault: () => transport.verify().then(() => null, reasonOf),
+  };
 }
 
 async function attempt(
   transport: ReturnType<typeof createTransport>,
-  mail: OutgoingMail,
+  mail: SmtpMail,
   { from }: SmtpOptions,
 ): Promise<Delivery> {
   if (!PLAIN_ADDRESS.test(mail.to)) {
@@ -84,7 +96,7 @@ function transportOptions(server: SmtpServer, { from, ca }: SmtpOptions): SMTPTr
   };
 }
 
-function messageOf(mail: OutgoingMail, from: SmtpOptions["from"]): SendMailOptions {
+function messageOf(mail: SmtpMail, from: SmtpOptions["from"]): SendMailOptions {
   return {
     messageId: `<${mail.id}@${hostOf(from.address)}>`,
     from: { name: from.name, address: from.address },
@@ -119,7 +131,7 @@ function openSocket(host: string, port: number): Promise<Socket> {
 }
 
 /** RFC 5321 §4.2.1: 4yz may pass, 5yz will not. Replies about the connection or the login say nothing of the mail. */
-function toDelivery(error: unknown, mail: OutgoingMail): Delivery {
+function toDelivery(error: unknown, mail: SmtpMail): Delivery {
   if (!(error instanceof Error)) return { outcome: "delayed", reason: "mailer failed" };
   const { code = "", command = "", responseCode, response, message }: NodemailerError = error;
   if (ABOUT_MAIL.has(command) && responseCode && !ABOUT_SERVER.has(responseCode)) {
@@ -132,6 +144,12 @@ function toDelivery(error: unknown, mail: OutgoingMail): Delivery {
   return { outcome: code ? "unreachable" : "delayed", reason };
 }
 
+/** For the operator alone: of a connection without a mail there is nothing private to tell. */
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/[\p{C}\s]+/gu, " ").slice(0, REASON_LENGTH_MAX);
+}
+
 const ABOUT_MAIL: ReadonlySet<string> = new Set(["MAIL FROM", "RCPT TO", "DATA"]);
 /** Service going down; login or encryption wanted first. */
 const ABOUT_SERVER: ReadonlySet<number> = new Set([421, 530, 534, 535, 538]);
@@ -139,7 +157,7 @@ const ABOUT_SERVER: ReadonlySet<number> = new Set([421, 530, 534, 535, 538]);
 const UNSENDABLE: ReadonlySet<string> = new Set(["EENVELOPE", "EMESSAGE"]);
 
 /** Servers quote the recipient, at times the text. Whoever may read a reason is to see neither. */
-function withoutPrivate(text: string, { to, code }: OutgoingMail): string {
+function withoutPrivate(text: string, { to, code }: SmtpMail): string {
   const localPart = to.slice(0, to.lastIndexOf("@"));
   const words = [code, code?.replaceAll("-", ""), localPart].filter((word) =>
     word !== undefined && word !== null

@@ -7,10 +7,10 @@ import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
 import { digest, isSameHash } from "../secrets.ts";
 import { recordOne } from "../window.ts";
-import { ESCALATION, isCodeAlive, WRONG_GUESSES_MAX } from "./code_life.ts";
+import { challengeLifeMaxMs, ESCALATION, isCodeAlive, RESENDS_MAX, WRONG_GUESSES_MAX } from "./code_life.ts";
 import { addCode } from "./code_sending.ts";
 import { type ChallengePurpose, type ChallengeRecord, keys } from "./keys.ts";
-import { type Change, isPresent, LOST, untilCommitted } from "./kv.ts";
+import { type Change, isPresent, type Kv, LOST, untilCommitted } from "./kv.ts";
 
 /** What each flow keeps until its code is confirmed. */
 export interface ChallengePayloads {
@@ -80,8 +80,6 @@ export type Attempt<Result> =
 
 type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
-const RESENDS_MAX = 5;
-
 /**
  * Begins a flow: the challenge and its mail are one commit, with whatever `join` adds to it. Any other answer of `join`
  * than "joined" is a refusal: then nothing is written. Costs and looks the same whether or not the address has an
@@ -104,6 +102,7 @@ export function insertChallenge<Purpose extends ChallengePurpose, Outcome extend
       codeEpoch: draft.codeEpoch,
       guessSubject: secrets.mac("guesses", draft.userId ?? draft.email),
       wrongGuesses: 0,
+      hasLongCodes: false,
       sealed: secrets.seal("challenge", challengeId, { email: draft.email, payload: draft.payload }),
       createdAtMs: now,
     };
@@ -131,8 +130,7 @@ export async function addReplacement(
 ): Promise<void> {
   const current = await kv.find(keys.currentChallenge(userId, purpose));
   if (isPresent(current)) change.remove(keys.challenge(current.value.challengeHash));
-  // A challenge lives as long as its codes, of which there are one and its resends.
-  const expiresAtMs = kv.nowMs() + (RESENDS_MAX + 1) * config.otpTtlMs;
+  const expiresAtMs = kv.nowMs() + challengeLifeMaxMs(config.otpTtlMs);
   change.check(current).set(current.key, { challengeHash, expiresAtMs });
 }
 
@@ -148,6 +146,7 @@ export function resendCode(deps: StoreDeps, challengeId: string): Promise<Resend
     if (!sealed || challenge.wrongGuesses >= WRONG_GUESSES_MAX || challenge.codeNumber > RESENDS_MAX) {
       return { outcome: "dead" };
     }
+    if (await isKnownVoid(kv, challenge)) return { outcome: "dead" };
     if (nowMs() < challenge.resendAfterMs) {
       return { outcome: "early", retryAfterSeconds: Math.ceil((challenge.resendAfterMs - nowMs()) / 1000) };
     }
@@ -209,6 +208,12 @@ function isOpenTo(challenge: ChallengeRecord, guess: Guess<ChallengePurpose>, no
   if (challenge.purpose !== guess.purpose) return false;
   if (guess.userId !== null && challenge.userId !== guess.userId) return false;
   return isCodeAlive(challenge, nowMs);
+}
+
+/** Whether its owner, who asked for it signed in, has made it void. Of a reset a stranger is not to learn as much. */
+async function isKnownVoid(kv: Kv, { purpose, userId, codeEpoch }: ChallengeRecord): Promise<boolean> {
+  if (purpose === "registration" || purpose === "password_reset" || userId === null) return false;
+  return (await kv.find(keys.user(userId))).value?.codeEpoch !== codeEpoch;
 }
 
 function addNothing(): Promise<"joined"> {

@@ -8,6 +8,14 @@ export const WRONG_GUESSES_MAX = 5;
 /** From so many wrong guesses against one account in a day on, its codes are long. */
 export const ESCALATION = { limit: 10, windowMs: 24 * 60 * 60 * 1000 } as const;
 
+/** Codes of one challenge after the first. */
+export const RESENDS_MAX = 5;
+
+/** How long a challenge can live that ends with its newest code: each resend comes before the end of the code before. */
+export function challengeLifeMaxMs(otpTtlMs: number): number {
+  return (RESENDS_MAX + 1) * otpTtlMs;
+}
+
 /** Whether the newest code of a challenge can still be tried. */
 export function isCodeAlive(challenge: ChallengeRecord, nowMs: number): boolean {
   return nowMs < challenge.codeExpiresAtMs && challenge.wrongGuesses < WRONG_GUESSES_MAX;

@@ -6,18 +6,23 @@ import type { Deps } from "../deps.ts";
 import type { MailContent } from "../mail/content.ts";
 import { digest } from "../secrets.ts";
 import { admitOne, countIn } from "../window.ts";
-import { ESCALATION } from "./code_life.ts";
-import { type ChallengePurpose, type ChallengeRecord, keys } from "./keys.ts";
+import { challengeLifeMaxMs, ESCALATION, WRONG_GUESSES_MAX } from "./code_life.ts";
+import { type ChallengePurpose, type ChallengeRecord, keys, type UserRecord } from "./keys.ts";
 import type { Change } from "./kv.ts";
 import { addMail } from "./mails.ts";
 import { isEmailTaken } from "./users.ts";
 
 type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
+/** A code that is due: the first of a challenge, or the next. */
+export type CodeDraft =
+  & Pick<ChallengeRecord, "purpose" | "userId" | "codeEpoch" | "guessSubject" | "codeNumber" | "hasLongCodes">
+  & { readonly challengeId: string; readonly email: string; readonly endsAtMs: number };
+
 /** What a challenge holds of its newest code. */
 export type CodeFields = Pick<
   ChallengeRecord,
-  "codeHash" | "codeNumber" | "codeExpiresAtMs" | "resendAfterMs"
+  "codeHash" | "codeNumber" | "codeExpiresAtMs" | "resendAfterMs" | "hasLongCodes"
 >;
 
 /**
@@ -27,29 +32,27 @@ export type CodeFields = Pick<
 export async function addCode(
   deps: StoreDeps,
   change: Change,
-  draft: Pick<ChallengeRecord, "purpose" | "userId" | "guessSubject" | "codeNumber"> & {
-    readonly challengeId: string;
-    readonly email: string;
-    readonly endsAtMs: number;
-  },
+  draft: CodeDraft,
 ): Promise<CodeFields> {
   const { kv, config, secrets, nowMs } = deps;
   const now = nowMs();
   const { purpose, email, userId, challengeId, codeNumber } = draft;
-  const [mails, guesses] = await kv.findMany([
+  const [mails, user] = await kv.findMany([
     keys.window("mail", secrets.mac("address", email)),
-    keys.window("guesses", draft.guessSubject),
+    keys.user(userId ?? "nobody"),
   ]);
-  const plainCode = createCode({ isLong: countIn(ESCALATION, guesses.value, now) >= ESCALATION.limit });
+  const hasLongCodes = await addCodeLength(deps, change, draft);
+  const plainCode = createCode({ isLong: hasLongCodes });
   const codeExpiresAtMs = Math.min(now + config.otpTtlMs, draft.endsAtMs);
   const permit = admitOne(config.policies.mail, mails.value, now);
   if (permit.record) change.check(mails).set(mails.key, permit.record);
+  // An account that is deleted meanwhile must get no record that names it.
+  change.check(user);
   const content = await codeMail(deps, { purpose, email, code: spellCode(plainCode) });
-  const isRecipient = purpose === "registration" || userId !== null &&
-      (purpose !== "email_change" || !await isEmailTaken(kv, email));
+  const isRecipient = await hasRecipient(deps, draft, user.value);
   addMail(deps, change, {
     to: email,
-    userId,
+    userId: user.value?.id ?? null,
     content,
     sendBeforeMs: codeExpiresAtMs,
     // A mail that belongs to no code of the challenge costs the same, and is dropped instead of sent.
@@ -58,9 +61,43 @@ export async function addCode(
   return {
     codeHash: hashCode(secrets, challengeId, plainCode),
     codeNumber,
+    hasLongCodes,
     codeExpiresAtMs,
     resendAfterMs: now + config.otpResendAfterMs,
   };
+}
+
+/** Whether the mail is for anybody: a void or unopenable challenge has a code, too, but nobody is to get it. */
+async function hasRecipient(
+  { kv }: StoreDeps,
+  { purpose, codeEpoch, email }: CodeDraft,
+  user: UserRecord | null,
+): Promise<boolean> {
+  if (purpose === "registration") return true;
+  if (user?.codeEpoch !== codeEpoch) return false;
+  return purpose !== "email_change" || !await isEmailTaken(kv, email);
+}
+
+/**
+ * Whether the codes of a challenge are long: because somebody guesses against the account, or because two resets with
+ * short codes may be open already. Otherwise a stranger could open many before the first guess, and have more guesses
+ * in a day at short codes than ESCALATION allows.
+ */
+async function addCodeLength(
+  { kv, config, nowMs }: StoreDeps,
+  change: Change,
+  { purpose, guessSubject, codeNumber, hasLongCodes }: CodeDraft,
+): Promise<boolean> {
+  const [guesses, resets] = await kv.findMany([
+    keys.window("guesses", guessSubject),
+    keys.window("short_resets", guessSubject),
+  ]);
+  const isLong = hasLongCodes || countIn(ESCALATION, guesses.value, nowMs()) >= ESCALATION.limit;
+  if (isLong || purpose !== "password_reset" || codeNumber > 1) return isLong;
+  const windowMs = challengeLifeMaxMs(config.otpTtlMs);
+  const permit = admitOne([{ limit: ESCALATION.limit / WRONG_GUESSES_MAX, windowMs }], resets.value, nowMs());
+  if (permit.record) change.check(resets).set(resets.key, permit.record);
+  return !permit.isAdmitted;
 }
 
 /** Somebody who registers an address that has an account gets no code: its owner is told instead. */

@@ -93,6 +93,8 @@ export interface ChallengeRecord {
   readonly codeHash: string;
   /** Counts the codes sent; a mail of an earlier one is not worth sending any more. */
   readonly codeNumber: number;
+  /** Whether its codes have ten characters, which stays so at every resend. */
+  readonly hasLongCodes: boolean;
   readonly codeExpiresAtMs: number;
   readonly wrongGuesses: number;
   readonly resendAfterMs: number;

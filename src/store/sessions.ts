@@ -53,6 +53,8 @@ export function insertSession(
     ]);
     if (!isPresent(user) || user.value.status !== "active") return null;
     if (credential.value?.changedAtMs !== verified.credential.changedAtMs) return null;
+    // The address is half of what was proved: the one from before a change signs nobody in.
+    if (user.value.email !== verified.user.email) return null;
     // Every sign-in writes the user record, so that the check on it also makes the count of sessions exact.
     const sessions = await collectSessions(kv, userId);
     const surplus = sessions.slice(0, Math.max(0, sessions.length + 1 - SESSIONS_MAX));

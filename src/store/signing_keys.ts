@@ -1,7 +1,10 @@
-// The signing keys, few and small: all of them are read at once.
+// The signing keys, few and small: all of them are read at once. One signs; the others have an end.
 
 import { keys, type SigningKeyRecord } from "./keys.ts";
-import { type Kv } from "./kv.ts";
+import { type Kv, LOST, untilCommitted } from "./kv.ts";
+
+/** The layout of the store that this version reads and writes. */
+export const SCHEMA = 1;
 
 const KEYS_MAX = 100;
 
@@ -17,7 +20,32 @@ export async function insertFirstSigningKey(kv: Kv, record: SigningKeyRecord): P
   if (marker.value) return false;
   return kv.change()
     .check(marker)
-    .set(keys.store(), { schema: 1, createdAtMs: kv.nowMs() })
+    .set(keys.store(), { schema: SCHEMA, createdAtMs: kv.nowMs() })
     .set(keys.signingKey(record.kid), record)
     .commit();
+}
+
+/**
+ * Makes `record` the key that signs, in one commit with the end of the older ones: the one that signed until now
+ * ends at `othersEndAtMs`, those before it end when they were to; null removes them all. False when there are too
+ * many keys already.
+ */
+export function replaceSigningKey(
+  kv: Kv,
+  record: SigningKeyRecord,
+  { othersEndAtMs }: { readonly othersEndAtMs: number | null },
+): Promise<boolean> {
+  return untilCommitted(async () => {
+    const { entries } = await kv.collect(keys.signingKeys(), { limit: KEYS_MAX });
+    // Of two rotations at once the second one finds the key of the first.
+    const signing = entries.filter(({ value }) => value.expiresAtMs === undefined);
+    const change = kv.change().check(...signing).set(keys.signingKey(record.kid), record);
+    if (othersEndAtMs === null) {
+      change.remove(...entries.map(({ key }) => key));
+    } else {
+      if (entries.length >= KEYS_MAX) return false;
+      for (const { key, value } of signing) change.set(key, { ...value, expiresAtMs: othersEndAtMs });
+    }
+    return await change.commit() || LOST;
+  });
 }

@@ -1,0 +1,51 @@
+// `deno task keys:rotate`: a new key signs access tokens from now on. The older ones verify until their last token has
+// expired; with --revoke-old they do not any more, for the day on which one has leaked.
+
+import { rotateSigningKey } from "../keyring.ts";
+import { removeAllSessions } from "../store/sessions.ts";
+import { rfc3339 } from "../user_view.ts";
+import { readArguments, runTool, say, type Tool, ToolFault } from "./tool.ts";
+
+const HELP =
+  `Makes a new key that signs access tokens. Works beside running servers, which take it up within a second.
+
+  deno task keys:rotate [--revoke-old] [--end-sessions]
+
+Without options nobody notices: the older keys verify until the last access token they signed has expired, and
+/.well-known/jwks.json shows them until then.
+
+  --revoke-old    the older keys verify nothing from now on: every access token out there is refused at once. Sessions
+                  go on, because refresh tokens are not signed: clients fetch a new access token and nobody has to
+                  sign in again. Other services must read /.well-known/jwks.json again to refuse the old tokens too.
+  --end-sessions  ends every session besides: everybody has to sign in again`;
+
+if (import.meta.main) {
+  if (Deno.args.includes("--help")) say(HELP);
+  else await runTool(rotateKeys);
+}
+
+async function rotateKeys({ kv, secrets, config }: Tool): Promise<void> {
+  const { values } = readArguments({
+    help: HELP,
+    options: { "revoke-old": { type: "boolean" }, "end-sessions": { type: "boolean" } },
+  });
+  const rotation = await rotateSigningKey(kv, secrets, {
+    accessTtlMs: config.accessTtlMs,
+    isRevoking: values["revoke-old"] ?? false,
+  });
+  if (!rotation) {
+    throw new ToolFault(
+      "There are a hundred keys already: wait until the oldest have ended, or use --revoke-old",
+    );
+  }
+  say(`The key ${rotation.kid} signs from now on; running servers take it up within a second.`);
+  if (rotation.othersEndAtMs === null) {
+    say("The older keys are revoked: every access token that they signed is refused from now on.");
+  } else {
+    say(`The key before it verifies until ${rfc3339(rotation.othersEndAtMs)}; nobody is signed out.`);
+  }
+  if (values["end-sessions"]) {
+    const count = await removeAllSessions(kv);
+    say(`${count} ${count === 1 ? "session has" : "sessions have"} ended: everybody has to sign in again.`);
+  }
+}
