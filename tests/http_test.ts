@@ -396,3 +396,22 @@ Deno.test("http: pages have a policy of their own, and it still starts from noth
     });
   }
 });
+
+Deno.test("readReadiness: many who ask at once cost one write", async () => {
+  let commits = 0;
+  await using server = await startServer({
+    wrapKv: (kv) => ({
+      ...kv,
+      change: () => {
+        commits++;
+        return kv.change();
+      },
+    }),
+  });
+  const before = commits;
+  await Promise.all(Array.from({ length: 20 }, () => server.call(readReadiness)));
+  assert.equal(commits - before, 1);
+  server.clock.nowMs += 1_000;
+  await server.call(readReadiness);
+  assert.equal(commits - before, 2);
+});

@@ -21,14 +21,15 @@ import { pagePolicy } from "../pages/page.ts";
 import { describeProblem, renderProblemPage } from "../pages/problem.ts";
 import { Problem } from "../problem.ts";
 import { randomText } from "../secrets.ts";
-import { proveWrite } from "../store/readiness.ts";
+import { createWriteProbe } from "../store/readiness.ts";
 import { hasViewer, readViewer } from "../viewer.ts";
 
 export function registerService(app: App, deps: Deps): void {
   app.openapi(readHealth, (c) => c.json({ status: "ok" as const }, 200));
 
+  const proveReady = createWriteProbe(deps.kv);
   app.openapi(readReadiness, async (c) => {
-    await proveWrite(deps.kv).catch((cause: unknown) => {
+    await proveReady().catch((cause: unknown) => {
       throw new Problem("unavailable", { retry_after: 2, cause });
     });
     return c.json({ status: "ready" as const }, 200);
