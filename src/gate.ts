@@ -105,10 +105,10 @@ async function findBearer(deps: Deps, authorization: string | undefined): Promis
 
 /** A request that brings its token in the body counts as its user's (contract §4, `user`). */
 async function ownerOfBodyToken(deps: Deps, body: unknown): Promise<string | null> {
-  const refreshToken = textMember(body, "refresh_token");
-  if (refreshToken) return (await findRefreshTokenOwner(deps, refreshToken))?.userId ?? null;
-  const token = textMember(body, "token");
-  if (!token) return null;
+  const token = textMember(body, "refresh_token") ?? textMember(body, "token");
+  if (token === null) return null;
+  const owner = await findRefreshTokenOwner(deps, token);
+  if (owner) return owner.userId;
   const bearer = await findBearerOfToken(deps, token);
   return bearer.state === "signed_in" ? bearer.user.value.id : null;
 }

@@ -6,9 +6,9 @@ import { hashCode } from "../code.ts";
 import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
 import { digest, isSameHash } from "../secrets.ts";
-import { recordOne } from "../window.ts";
-import { challengeLifeMaxMs, ESCALATION, isCodeAlive, RESENDS_MAX, WRONG_GUESSES_MAX } from "./code_life.ts";
+import { challengeLifeMaxMs, isCodeAlive, RESENDS_MAX, WRONG_GUESSES_MAX } from "./code_life.ts";
 import { addCode } from "./code_sending.ts";
+import { addHoldEnd, addWrongGuess, findGuessBudget } from "./guess_budget.ts";
 import { type ChallengePurpose, type ChallengeRecord, keys } from "./keys.ts";
 import { type Change, isPresent, type Kv, LOST, untilCommitted } from "./kv.ts";
 
@@ -102,7 +102,8 @@ export function insertChallenge<Purpose extends ChallengePurpose, Outcome extend
       codeEpoch: draft.codeEpoch,
       guessSubject: secrets.mac("guesses", draft.userId ?? draft.email),
       wrongGuesses: 0,
-      hasLongCodes: false,
+      guessesAllowed: WRONG_GUESSES_MAX,
+      guessesHeldAtMs: null,
       sealed: secrets.seal("challenge", challengeId, { email: draft.email, payload: draft.payload }),
       createdAtMs: now,
     };
@@ -143,7 +144,7 @@ export function resendCode(deps: StoreDeps, challengeId: string): Promise<Resend
     if (!isPresent(entry)) return { outcome: "dead" };
     const challenge = entry.value;
     const sealed = openSeal(secrets, challengeId, challenge);
-    if (!sealed || challenge.wrongGuesses >= WRONG_GUESSES_MAX || challenge.codeNumber > RESENDS_MAX) {
+    if (!sealed || challenge.wrongGuesses >= challenge.guessesAllowed || challenge.codeNumber > RESENDS_MAX) {
       return { outcome: "dead" };
     }
     if (await isKnownVoid(kv, challenge)) return { outcome: "dead" };
@@ -182,21 +183,23 @@ export function attemptCode<Purpose extends ChallengePurpose, Result>(
     if (!isPresent(entry) || !isOpenTo(entry.value, guess, nowMs())) return { outcome: "dead" };
     const challenge = entry.value;
     const change = kv.change().check(entry);
+    const budget = await findGuessBudget(kv, challenge.guessSubject);
 
     if (!isSameHash(challenge.codeHash, hashCode(secrets, guess.challengeId, guess.plainCode))) {
-      const guesses = await kv.find(keys.window("guesses", challenge.guessSubject));
       const wrongGuesses = challenge.wrongGuesses + 1;
-      change.check(guesses)
-        .set(guesses.key, recordOne(ESCALATION, guesses.value, nowMs()))
-        .set(entry.key, { ...challenge, wrongGuesses });
+      addWrongGuess(change.set(entry.key, { ...challenge, wrongGuesses }), budget, {
+        challenge,
+        nowMs: nowMs(),
+      });
       return await change.commit()
-        ? { outcome: "wrong", attemptsRemaining: WRONG_GUESSES_MAX - wrongGuesses }
+        ? { outcome: "wrong", attemptsRemaining: challenge.guessesAllowed - wrongGuesses }
         : LOST;
     }
 
     const sealed = openSeal<Purpose>(secrets, guess.challengeId, challenge);
     if (!sealed) throw new Error("A challenge does not open under its own id");
     const { userId, codeEpoch } = challenge;
+    addHoldEnd(change, budget, challenge);
     const result = await open(change.remove(entry.key), { challengeHash, userId, codeEpoch, ...sealed });
     if (result === null) return { outcome: "dead" };
     return await change.commit() ? { outcome: "opened", result } : LOST;

@@ -2,11 +2,8 @@
 
 import type { ChallengeRecord } from "./keys.ts";
 
-/** Wrong guesses against one challenge, over all its codes; the last of them still gets its answer. */
+/** Wrong guesses against one challenge at most, over all its codes; the last of them still gets its answer. */
 export const WRONG_GUESSES_MAX = 5;
-
-/** From so many wrong guesses against one account in a day on, its codes are long. */
-export const ESCALATION = { limit: 10, windowMs: 24 * 60 * 60 * 1000 } as const;
 
 /** Codes of one challenge after the first. */
 export const RESENDS_MAX = 5;
@@ -18,5 +15,5 @@ export function challengeLifeMaxMs(otpTtlMs: number): number {
 
 /** Whether the newest code of a challenge can still be tried. */
 export function isCodeAlive(challenge: ChallengeRecord, nowMs: number): boolean {
-  return nowMs < challenge.codeExpiresAtMs && challenge.wrongGuesses < WRONG_GUESSES_MAX;
+  return nowMs < challenge.codeExpiresAtMs && challenge.wrongGuesses < challenge.guessesAllowed;
 }

@@ -5,8 +5,8 @@ import { createCode, hashCode, spellCode } from "../code.ts";
 import type { Deps } from "../deps.ts";
 import type { MailContent } from "../mail/content.ts";
 import { digest } from "../secrets.ts";
-import { admitOne, countIn } from "../window.ts";
-import { challengeLifeMaxMs, ESCALATION, WRONG_GUESSES_MAX } from "./code_life.ts";
+import { admitOne } from "../window.ts";
+import { addHold, findGuessBudget } from "./guess_budget.ts";
 import { type ChallengePurpose, type ChallengeRecord, keys, type UserRecord } from "./keys.ts";
 import type { Change } from "./kv.ts";
 import { addMail } from "./mails.ts";
@@ -16,13 +16,14 @@ type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox"
 
 /** A code that is due: the first of a challenge, or the next. */
 export type CodeDraft =
-  & Pick<ChallengeRecord, "purpose" | "userId" | "codeEpoch" | "guessSubject" | "codeNumber" | "hasLongCodes">
+  & Pick<ChallengeRecord, "purpose" | "userId" | "codeEpoch" | "codeNumber">
+  & Pick<ChallengeRecord, "guessSubject" | "wrongGuesses" | "guessesAllowed" | "guessesHeldAtMs">
   & { readonly challengeId: string; readonly email: string; readonly endsAtMs: number };
 
 /** What a challenge holds of its newest code. */
 export type CodeFields = Pick<
   ChallengeRecord,
-  "codeHash" | "codeNumber" | "codeExpiresAtMs" | "resendAfterMs" | "hasLongCodes"
+  "codeHash" | "codeNumber" | "codeExpiresAtMs" | "resendAfterMs" | "guessesAllowed" | "guessesHeldAtMs"
 >;
 
 /**
@@ -41,8 +42,12 @@ export async function addCode(
     keys.window("mail", secrets.mac("address", email)),
     keys.user(userId ?? "nobody"),
   ]);
-  const hasLongCodes = await addCodeLength(deps, change, draft);
-  const plainCode = createCode({ isLong: hasLongCodes });
+  const hold = addHold(change, await findGuessBudget(kv, draft.guessSubject), {
+    challenge: draft,
+    codeTtlMs: config.otpTtlMs,
+    nowMs: now,
+  });
+  const plainCode = createCode({ isLong: hold.guessesHeldAtMs === null });
   const codeExpiresAtMs = Math.min(now + config.otpTtlMs, draft.endsAtMs);
   const permit = admitOne(config.policies.mail, mails.value, now);
   if (permit.record) change.check(mails).set(mails.key, permit.record);
@@ -61,7 +66,7 @@ export async function addCode(
   return {
     codeHash: hashCode(secrets, challengeId, plainCode),
     codeNumber,
-    hasLongCodes,
+    ...hold,
     codeExpiresAtMs,
     resendAfterMs: now + config.otpResendAfterMs,
   };
@@ -76,28 +81,6 @@ async function hasRecipient(
   if (purpose === "registration") return true;
   if (user?.codeEpoch !== codeEpoch) return false;
   return purpose !== "email_change" || !await isEmailTaken(kv, email);
-}
-
-/**
- * Whether the codes of a challenge are long: because somebody guesses against the account, or because two resets with
- * short codes may be open already. Otherwise a stranger could open many before the first guess, and have more guesses
- * in a day at short codes than ESCALATION allows.
- */
-async function addCodeLength(
-  { kv, config, nowMs }: StoreDeps,
-  change: Change,
-  { purpose, guessSubject, codeNumber, hasLongCodes }: CodeDraft,
-): Promise<boolean> {
-  const [guesses, resets] = await kv.findMany([
-    keys.window("guesses", guessSubject),
-    keys.window("short_resets", guessSubject),
-  ]);
-  const isLong = hasLongCodes || countIn(ESCALATION, guesses.value, nowMs()) >= ESCALATION.limit;
-  if (isLong || purpose !== "password_reset" || codeNumber > 1) return isLong;
-  const windowMs = challengeLifeMaxMs(config.otpTtlMs);
-  const permit = admitOne([{ limit: ESCALATION.limit / WRONG_GUESSES_MAX, windowMs }], resets.value, nowMs());
-  if (permit.record) change.check(resets).set(resets.key, permit.record);
-  return !permit.isAdmitted;
 }
 
 /** Somebody who registers an address that has an account gets no code: its owner is told instead. */

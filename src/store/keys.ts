@@ -93,8 +93,10 @@ export interface ChallengeRecord {
   readonly codeHash: string;
   /** Counts the codes sent; a mail of an earlier one is not worth sending any more. */
   readonly codeNumber: number;
-  /** Whether its codes have ten characters, which stays so at every resend. */
-  readonly hasLongCodes: boolean;
+  /** Wrong guesses that it stands in all: five, or fewer when its account's day has no more left. */
+  readonly guessesAllowed: number;
+  /** When its newest code, of six digits, took its part of the day's guesses; null while that code is a long one. */
+  readonly guessesHeldAtMs: number | null;
   readonly codeExpiresAtMs: number;
   readonly wrongGuesses: number;
   readonly resendAfterMs: number;
