@@ -219,6 +219,15 @@ Deno.test("stop: a request that never ends does not hold it up", async () => {
   assert(performance.now() - stoppedAtMs < STOP_LIMIT_MS);
 });
 
+Deno.test("stop: when the task alone is killed the server ends with it, and the next one starts at once", async () => {
+  await using site = await createSite();
+  const killed = await site.startServer();
+  killed.signal("SIGKILL");
+  await killed.ended();
+  await site.startServer();
+  assert.equal((await site.call(readHealth)).status, 200);
+});
+
 Deno.test("permissions: the server writes to the folder of its store only", async (t) => {
   const cases: { name: string; env: Settings; folder: string }[] = [
     { name: "no setting", env: {}, folder: "./data" },

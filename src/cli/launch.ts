@@ -12,6 +12,8 @@ const HASHER_VERSION = manifest.imports["@node-rs/argon2"].split("@").at(-1);
 const HASHER_FOLDERS = ["linux-x64-gnu", "linux-arm64-gnu", "darwin-x64", "darwin-arm64", "win32-x64-msvc"]
   .map((target) => `node_modules/.deno/@node-rs+argon2-${target}@${HASHER_VERSION}`).join(",");
 
+const PARENT_INTERVAL_MS = 200;
+
 /** The thread in which an imported bcrypt hash is verified. */
 const BCRYPT = "src/bcrypt_worker.ts";
 
@@ -40,6 +42,8 @@ async function launch([program = SERVER, ...args]: readonly string[]): Promise<n
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     Deno.addSignalListener(signal, () => tell(child, signal));
   }
+  // Who started this may be killed without a word, and nobody would be left to stop the program.
+  whenOrphaned(() => tell(child, "SIGTERM"));
   // The viewer of /docs is fetched beside the first start, so that nobody waits for it.
   if (program === SERVER) ensureViewer();
   Deno.exit((await child.status).code);
@@ -76,6 +80,15 @@ function operandsOf(args: readonly string[]): string[] {
 function folderOf(path: string): string {
   if (/^https?:/.test(path)) return "./data";
   return path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : ".";
+}
+
+function whenOrphaned(act: () => void): void {
+  const parent = Deno.ppid;
+  const timer = setInterval(() => {
+    if (Deno.ppid === parent) return;
+    clearInterval(timer);
+    act();
+  }, PARENT_INTERVAL_MS);
 }
 
 /** It may have ended a moment ago. */

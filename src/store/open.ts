@@ -14,7 +14,8 @@ export interface OpenStore {
   close(): void;
 }
 
-const LOCK_WAIT_MS = 500;
+/** Long enough for a server that is just ending, as when a supervisor starts the next one at once. */
+const LOCK_WAIT_MS = 2_000;
 const WATCH_INTERVAL_MS = 2_000;
 
 const MARK =
