@@ -21,7 +21,7 @@ export async function viewTokens(deps: Deps, grant: SessionGrant): Promise<Token
     refresh_token: grant.plainRefreshToken,
     token_type: "Bearer",
     expires_in: Math.ceil(deps.config.accessTtlMs / 1000),
-    refresh_expires_in: Math.max(0, Math.floor((grant.refreshExpiresAtMs - deps.nowMs()) / 1000)),
+    refresh_expires_in: Math.max(0, Math.ceil((grant.refreshExpiresAtMs - deps.nowMs()) / 1000)),
   };
 }
 
