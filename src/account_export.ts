@@ -8,7 +8,7 @@ import { viewNote } from "./note_view.ts";
 import { viewSession } from "./session_view.ts";
 import { keys, type NoteRecord, type SessionRecord, type UserRecord } from "./store/keys.ts";
 import type { Present } from "./store/kv.ts";
-import { collectMailsOf } from "./store/mails.ts";
+import { collectMailsOf } from "./store/mail_lists.ts";
 import { collectNotes } from "./store/notes.ts";
 import { collectSessions } from "./store/sessions.ts";
 import { rfc3339, viewUser } from "./user_view.ts";

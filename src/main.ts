@@ -19,6 +19,7 @@ import { readSecretKey } from "./secret_key.ts";
 import { createSecrets } from "./secrets.ts";
 import { createKv } from "./store/kv.ts";
 import { createLimits } from "./store/limits.ts";
+import { releaseClaims } from "./store/mail_claims.ts";
 import { openServerStore, type OpenStore, StoreFault } from "./store/open.ts";
 
 /** How long requests and mails in flight may take once the process is asked to stop. */
@@ -109,6 +110,8 @@ async function startDeps(
   const mailer = config.smtp
     ? createSmtpMailer(config.smtp, { from: config.mailFrom })
     : createMailboxMailer({ kv, secrets, nowMs, log });
+  // Whoever was sending when the process was killed is not any more.
+  if (store.isExclusive) await releaseClaims(kv);
   const outbox = startOutbox({ kv, secrets, nowMs, log, config, mailer });
   const deps: Deps = {
     config,

@@ -9,19 +9,9 @@ import { requestPasswordReset } from "../openapi/passwords.ts";
 import { keys, type MailRecord, type MailState } from "../src/store/keys.ts";
 import type { Kv } from "../src/store/kv.ts";
 import type { ItemPage } from "../src/store/page.ts";
-import {
-  addMail,
-  buryMail,
-  claimMail,
-  collectDueMails,
-  collectMails,
-  completeMail,
-  findMail,
-  type MailDraft,
-  removeMailsOf,
-  requeueMail,
-  reviveMail,
-} from "../src/store/mails.ts";
+import { addMail, type MailDraft, reviveMail } from "../src/store/mails.ts";
+import { buryMail, claimMail, collectDueMails, completeMail, requeueMail } from "../src/store/mail_claims.ts";
+import { collectMails, findMail, removeMailsOf } from "../src/store/mail_lists.ts";
 import { replaceUser } from "../src/store/users.ts";
 import { DAY_MS, MINUTE_MS, SECOND_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
 import { CODE, type MailStore, NOTICE, openMailStore } from "./mail_setup.ts";

@@ -3,18 +3,17 @@
 import assert from "node:assert/strict";
 import { keys, type MailRecord } from "../src/store/keys.ts";
 import type { Kv } from "../src/store/kv.ts";
+import { addMail, openMail, reviveMail } from "../src/store/mails.ts";
 import {
-  addMail,
   buryMail,
   claimMail,
   collectDueMails,
   completeMail,
   findNextDueMs,
-  openMail,
-  removeMailsOf,
+  releaseClaims,
   requeueMail,
-  reviveMail,
-} from "../src/store/mails.ts";
+} from "../src/store/mail_claims.ts";
+import { removeMailsOf } from "../src/store/mail_lists.ts";
 import {
   CODE,
   HOUR_MS,
@@ -244,3 +243,18 @@ async function changeChallenge(
 function bytesAsText(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }
+
+Deno.test("releaseClaims makes what a dead worker had claimed due at once, and takes nothing from anybody else", async () => {
+  using store = await openMailStore();
+  const { kv } = store;
+  await queueMail(store);
+  const mail = await claimed(kv);
+  assert.deepEqual(await collectDueMails(kv, 10), []);
+  await releaseClaims(kv);
+  const again = await claimed(kv);
+  assert.deepEqual([again.id, again.attempts], [mail.id, 2]);
+  assert.equal(await completeMail(kv, mail), false);
+  assert.equal(await completeMail(kv, again), true);
+  await releaseClaims(kv);
+  assert.equal((await readMail(store, mail.id)).state, "sent");
+});

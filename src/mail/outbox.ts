@@ -6,16 +6,15 @@ import type { Log } from "../log.ts";
 import type { Secrets } from "../secrets.ts";
 import type { MailRecord } from "../store/keys.ts";
 import type { Kv } from "../store/kv.ts";
+import { type MailLetter, openMail } from "../store/mails.ts";
 import {
   buryMail,
   claimMail,
   collectDueMails,
   completeMail,
   findNextDueMs,
-  type MailLetter,
-  openMail,
   requeueMail,
-} from "../store/mails.ts";
+} from "../store/mail_claims.ts";
 import { type Admission, createBreaker } from "./breaker.ts";
 import { renderMail } from "./content.ts";
 import type { MailService } from "./letter.ts";

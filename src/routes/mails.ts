@@ -7,7 +7,8 @@ import type { Deps } from "../deps.ts";
 import { requireAdmin } from "../gate.ts";
 import { viewMail } from "../mail_view.ts";
 import { invalid, Problem } from "../problem.ts";
-import { collectMails, findMail, reviveMail } from "../store/mails.ts";
+import { reviveMail } from "../store/mails.ts";
+import { collectMails, findMail } from "../store/mail_lists.ts";
 
 export function registerMails(app: App, deps: Deps): void {
   const adminOnly = requireAdmin(deps);

@@ -17,7 +17,8 @@ import {
   type Present,
   untilCommitted,
 } from "./kv.ts";
-import { addMail, removeMailsOf } from "./mails.ts";
+import { addMail } from "./mails.ts";
+import { removeMailsOf } from "./mail_lists.ts";
 import { type Client, occasion } from "./client.ts";
 import { addSessionsEnd } from "./sessions.ts";
 import { addUserIndex } from "./user_index.ts";

@@ -9,6 +9,8 @@ export class StoreFault extends Error {
 /** An open store file, held for this process alone until `close`. */
 export interface OpenStore {
   readonly db: Deno.Kv;
+  /** No other server works on it, now or until it is closed. */
+  readonly isExclusive: boolean;
   /** Resolves with a sentence if the file is taken away or replaced while it is open; never otherwise. */
   readonly gone: Promise<string>;
   close(): void;
@@ -25,7 +27,7 @@ const MARK =
 export async function openServerStore(path: string | null): Promise<OpenStore> {
   if (!isFile(path)) {
     const db = await openDatabase(path);
-    return { db, gone: new Promise(() => {}), close: () => db.close() };
+    return { db, isExclusive: false, gone: new Promise(() => {}), close: () => db.close() };
   }
   await prepareFile(path);
   const lock = await lockStore(path);
@@ -40,6 +42,7 @@ export async function openServerStore(path: string | null): Promise<OpenStore> {
     const watch = watchFile(path);
     return {
       db,
+      isExclusive: true,
       gone: watch.gone,
       close() {
         watch.stop();
