@@ -1,7 +1,7 @@
 // The caller's own account: reading and changing it, another address, everything in one document, and its end.
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { challengeAnswer } from "./challenge.ts";
+import { challengeAnswer, guessesAt } from "./challenge.ts";
 import { challengeId, code, email, id, locale, name, password, time, username } from "./fields.ts";
 import { headers, privateAnswer } from "./headers.ts";
 import { Note } from "./notes.ts";
@@ -122,8 +122,9 @@ export const confirmEmailChange = createRoute({
     `From now on the account has the new address, and only that signs in. This session goes on; every other one ends at
 once, and so does every code and reset token that still waits. Both addresses are mailed.
 
-A code has five guesses: each wrong one answers 400 \`otp_invalid\` with \`attempts_remaining\`. After the fifth the answer is
-410, as it is when the address has meanwhile got another account: start again at \`requestEmailChange\`. Three attempts a
+${
+      guessesAt("requestEmailChange")
+    } So it is when the address has meanwhile got another account. Three attempts a
 minute, by network and by challenge.`,
   security: [{ bearer: [] }],
   request: confirmation,
@@ -170,8 +171,7 @@ export const confirmAccountDeletion = createRoute({
 refused at once, and the address and the username are free for anybody. A last mail says so. Within 90 seconds no record
 holds the address, the name, a note or a token; the audit trail keeps ids only.
 
-A code has five guesses: each wrong one answers 400 \`otp_invalid\` with \`attempts_remaining\`. After the fifth the answer is
-410, and the flow starts again at \`requestAccountDeletion\`. Who has become the last active admin meanwhile stays: 409
+${guessesAt("requestAccountDeletion")} Who has become the last active admin meanwhile stays: 409
 \`last_admin\`. Three attempts a minute, by network and by challenge.`,
   security: [{ bearer: [] }],
   request: confirmation,

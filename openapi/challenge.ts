@@ -22,3 +22,9 @@ export const challengeAnswer = {
   headers: headers(...privateAnswer),
   content: { "application/json": { schema: Challenge } },
 };
+
+/** What an operation that takes a code says of guesses; `start` is the operation that begins its flow. */
+export function guessesAt(start: string): string {
+  return `A code stands five wrong guesses at most: each answers 400 \`otp_invalid\` with \`attempts_remaining\`. When none
+remains the answer is 410, and the flow starts again at \`${start}\`.`;
+}

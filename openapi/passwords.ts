@@ -1,7 +1,7 @@
 // Another password: for who forgot theirs, by way of the mailbox; and for who is signed in and knows it.
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { challengeAnswer } from "./challenge.ts";
+import { challengeAnswer, guessesAt } from "./challenge.ts";
 import {
   challengeId,
   code,
@@ -59,8 +59,7 @@ export const verifyPasswordResetOtp = createRoute({
   description: `The code is used up, and the reset token takes its place: send it with the new password to
 \`confirmPasswordReset\` within ten minutes.
 
-A code has five guesses: each wrong one answers 400 \`otp_invalid\` with \`attempts_remaining\`. After the fifth the answer is
-410, and the flow starts again at \`requestPasswordReset\`. Three attempts a minute, by network and by challenge.`,
+${guessesAt("requestPasswordReset")} Three attempts a minute, by network and by challenge.`,
   security: [],
   request: {
     body: {

@@ -1,7 +1,7 @@
 // From a stranger to an account: register, confirm the mailed code, and, when the mail does not come, ask again.
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { challengeAnswer } from "./challenge.ts";
+import { challengeAnswer, guessesAt } from "./challenge.ts";
 import { challengeId, code, email, locale, name, newPassword, passwordConfirm, username } from "./fields.ts";
 import { anyRoute, bodyRoute, problems } from "./problem.ts";
 import { signedInAnswer } from "./tokens.ts";
@@ -51,8 +51,7 @@ export const verifyOtp = createRoute({
     `Opens the account with what was sent to \`register\` for this challenge, and signs in. Every other pending
 registration of the address is void from now on.
 
-A code has five guesses: each wrong one answers 400 \`otp_invalid\` with \`attempts_remaining\`. After the fifth the answer is
-410, and the flow starts again at \`register\`. A code works once, and ends after ten minutes.`,
+${guessesAt("register")} A code works once, and ends after ten minutes.`,
   security: [],
   request: {
     body: {

@@ -11,7 +11,7 @@ export interface RequestBody {
   readonly fault: Problem | null;
 }
 
-export const BODY_BYTES_MAX = 64 * 1024;
+const BODY_BYTES_MAX = 64 * 1024;
 const BODILESS_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 const TEXT_LENGTH_MAX = 2_048;
 

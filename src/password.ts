@@ -27,7 +27,7 @@ export interface PasswordContext extends Identity {
 }
 
 /** Unicode code points after NFC. */
-export const PASSWORD_LENGTH_MAX = 128;
+const PASSWORD_LENGTH_MAX = 128;
 
 const LIKENESS_MESSAGES: Record<IdentityPart, string> = {
   email: "This password is built from the email address. Choose one that has nothing to do with it",

@@ -2,6 +2,7 @@
 // account, however many codes are open at once; and whoever does so keeps nobody out.
 
 import assert from "node:assert/strict";
+import { requestAccountDeletion, requestEmailChange } from "../openapi/account.ts";
 import { confirmPasswordReset, requestPasswordReset, verifyPasswordResetOtp } from "../openapi/passwords.ts";
 import { resendOtp } from "../openapi/registration.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, startServer, UNLIMITED } from "./harness.ts";
@@ -128,4 +129,22 @@ Deno.test("codes: what the day has left is what a new code stands, and with noth
   assert.equal(await guessWrong(id, code), undefined);
   await startReset(server, ADA);
   assert.match(await server.codeFor(ADA), /^[0-9A-Z]{5}-[0-9A-Z]{5}$/);
+});
+
+Deno.test("codes: a reset, an e-mail change and a deletion that wait at once all have six digits", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  const ada = await signUp(server);
+  const lengths: number[] = [];
+  for (let nth = 0; nth < 2; nth++) {
+    await startReset(server, ADA);
+    lengths.push((await server.codeFor(ADA)).length);
+    server.clock.nowMs += 1;
+    const json = { new_email: "new@example.org", current_password: ada.password };
+    await server.call(requestEmailChange, { token: ada.accessToken, json });
+    lengths.push((await server.codeFor("new@example.org")).length);
+    server.clock.nowMs += 1;
+    await server.call(requestAccountDeletion, { token: ada.accessToken });
+    lengths.push((await server.codeFor(ADA)).length);
+  }
+  assert.deepEqual(lengths, [6, 6, 6, 6, 6, 6]);
 });

@@ -42,12 +42,12 @@ export async function addCode(
     keys.window("mail", secrets.mac("address", email)),
     keys.user(userId ?? "nobody"),
   ]);
-  const hold = addHold(change, await findGuessBudget(kv, draft.guessSubject), {
+  const { isLong, ...hold } = addHold(change, await findGuessBudget(kv, draft.guessSubject), {
     challenge: draft,
     codeTtlMs: config.otpTtlMs,
     nowMs: now,
   });
-  const plainCode = createCode({ isLong: hold.guessesHeldAtMs === null });
+  const plainCode = createCode({ isLong });
   const codeExpiresAtMs = Math.min(now + config.otpTtlMs, draft.endsAtMs);
   const permit = admitOne(config.policies.mail, mails.value, now);
   if (permit.record) change.check(mails).set(mails.key, permit.record);

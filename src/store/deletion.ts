@@ -91,7 +91,7 @@ async function addDeletion(
   change: Change,
   { user, notice }: { readonly user: Present<UserRecord>; readonly notice: MailContent },
 ): Promise<boolean> {
-  const { kv, secrets, nowMs } = deps;
+  const { kv, secrets } = deps;
   const { id: userId, email, username } = user.value;
   if (!await addAdminCount(kv, change, { before: user.value, after: null })) return false;
   await addSessionsEnd(kv, change, { userId, keptSessionId: null });
@@ -101,7 +101,6 @@ async function addDeletion(
   change.set(keys.tombstone(userId), {
     userId,
     addressHash: secrets.mac("address", email),
-    deletedAtMs: nowMs(),
   });
   addMail(deps, change, { to: email, userId: null, content: notice });
   return true;

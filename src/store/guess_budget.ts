@@ -1,6 +1,6 @@
-// How many wrong guesses six digits stand: ten a day for each account, against however many codes at once. A code of
-// six digits holds as many as its challenge still allows, or what the day has left, until it is used up or dead; when
-// nothing is left the code is a long one. So a stranger's chance is 10 in 10^6 a day, and nobody ends another one's code.
+// How many wrong guesses six digits stand: ten a day for each account. Strangers can guess at resets only, and open
+// several at once: so the code of a reset holds as many guesses as its challenge still allows, or what the day has left,
+// until it is used up or dead. When nothing is left a code is a long one. Nobody ends another one's code.
 
 import { charge, countIn, recordOne, refund } from "../window.ts";
 import { WRONG_GUESSES_MAX } from "./code_life.ts";
@@ -14,14 +14,16 @@ const DAILY = { limit: 10, windowMs: 24 * 60 * 60 * 1000 } as const;
 export interface GuessBudget {
   /** Wrong guesses that were made. */
   readonly made: Entry<WindowRecord>;
-  /** Wrong guesses that pending codes of six digits still allow. */
+  /** Wrong guesses that pending resets with six digits still allow. */
   readonly held: Entry<WindowRecord>;
 }
 
-type Holder = Pick<ChallengeRecord, "wrongGuesses" | "guessesAllowed" | "guessesHeldAtMs">;
+type Holder = Pick<ChallengeRecord, "purpose" | "wrongGuesses" | "guessesAllowed" | "guessesHeldAtMs">;
 
-/** How many wrong guesses a challenge may stand in all, and since when it holds those that are left. */
-export type Hold = Pick<ChallengeRecord, "guessesAllowed" | "guessesHeldAtMs">;
+/** What a new code is to be, and what its challenge keeps of it. */
+export interface Hold extends Pick<ChallengeRecord, "guessesAllowed" | "guessesHeldAtMs"> {
+  readonly isLong: boolean;
+}
 
 /** Reads both; `guessSubject` is a hash. */
 export async function findGuessBudget(kv: Kv, guessSubject: string): Promise<GuessBudget> {
@@ -33,8 +35,8 @@ export async function findGuessBudget(kv: Kv, guessSubject: string): Promise<Gue
 }
 
 /**
- * Adds the hold of a challenge's new code, in place of the one of its code before. `guessesHeldAtMs` is null when the
- * day has nothing left: the code must be a long one, which holds nothing. `codeTtlMs` is how long a hold lasts.
+ * Adds the hold of a challenge's new code, in place of the one of its code before. With nothing left of the day the
+ * code must be a long one, which holds nothing. `codeTtlMs` is how long a hold lasts.
  */
 export function addHold(
   change: Change,
@@ -47,13 +49,19 @@ export function addHold(
 ): Hold {
   const window = { limit: DAILY.limit, windowMs: codeTtlMs };
   const others = withoutHold(held.value, challenge, guessesLeft(challenge));
-  const spokenFor = countIn(DAILY, made.value, nowMs) + countIn(window, others, nowMs);
-  const permits = Math.min(WRONG_GUESSES_MAX - challenge.wrongGuesses, DAILY.limit - spokenFor);
-  const record = permits > 0 ? charge([window], others, nowMs, permits) : others;
+  const isReset = challenge.purpose === "password_reset";
+  const spokenFor = countIn(DAILY, made.value, nowMs) + (isReset ? countIn(window, others, nowMs) : 0);
+  const isLong = spokenFor >= DAILY.limit;
   change.check(made, held);
-  if (record) change.set(held.key, record);
-  if (permits <= 0 || record === null) return { guessesAllowed: WRONG_GUESSES_MAX, guessesHeldAtMs: null };
+  if (!isReset || isLong) {
+    if (others) change.set(held.key, others);
+    return { isLong, guessesAllowed: WRONG_GUESSES_MAX, guessesHeldAtMs: null };
+  }
+  const permits = Math.min(WRONG_GUESSES_MAX - challenge.wrongGuesses, DAILY.limit - spokenFor);
+  const record = charge([window], others, nowMs, permits);
+  change.set(held.key, record);
   return {
+    isLong,
     guessesAllowed: challenge.wrongGuesses + permits,
     guessesHeldAtMs: record.stampsMs.at(-1) ?? null,
   };

@@ -95,7 +95,7 @@ export interface ChallengeRecord {
   readonly codeNumber: number;
   /** Wrong guesses that it stands in all: five, or fewer when its account's day has no more left. */
   readonly guessesAllowed: number;
-  /** When its newest code, of six digits, took its part of the day's guesses; null while that code is a long one. */
+  /** When its newest code, the six digits of a reset, took its part of the day's guesses; null for all others. */
   readonly guessesHeldAtMs: number | null;
   readonly codeExpiresAtMs: number;
   readonly wrongGuesses: number;
@@ -123,7 +123,6 @@ export interface ResetTokenRecord {
 export interface TombstoneRecord {
   readonly userId: string;
   readonly addressHash: string;
-  readonly deletedAtMs: number;
 }
 
 /** Admitted requests of one subject under one policy. Written by store/limits.ts. */

@@ -28,7 +28,7 @@ export interface NotePage {
 }
 
 /** What the premium plan holds. */
-export const PREMIUM_NOTES_MAX = 100_000;
+const PREMIUM_NOTES_MAX = 100_000;
 
 /** Adds a note, if the account is there and its plan has room at the moment of the commit. */
 export function insertNote(

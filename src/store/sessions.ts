@@ -20,7 +20,7 @@ export interface SessionGrant {
 type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /** Sessions an account may have; the oldest ends when one more begins. */
-export const SESSIONS_MAX = 50;
+const SESSIONS_MAX = 50;
 const KNOWN_NETWORK_TTL_MS = 30 * 24 * 60 * 60 * 1000;
 const LAST_USED_INTERVAL_MS = 60_000;
 const REMOVAL_STEP = 500;
