@@ -12,6 +12,7 @@ import {
   requestEmailChange,
   updateMe,
 } from "./account.ts";
+import { listAuditEvents } from "./audit.ts";
 import { headerComponents } from "./headers.ts";
 import { listMails, retryMail } from "./mails.ts";
 import { createNote, deleteNote, listNotes, readNote, updateNote } from "./notes.ts";
@@ -69,6 +70,7 @@ export const routes: readonly RouteConfig[] = [
   endUserSessions,
   listMails,
   retryMail,
+  listAuditEvents,
   service.readHealth,
   service.readReadiness,
   service.readKeys,

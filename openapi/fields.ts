@@ -5,6 +5,7 @@ import { z } from "@hono/zod-openapi";
 import { canonicalEmail } from "./email.ts";
 
 const EXAMPLE_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
+const INT32_MAX = 2_147_483_647;
 
 /** Output: lower case, the domain in punycode. */
 export const email = z.stringFormat("email", (address) => canonicalEmail(address) !== null, {
@@ -123,6 +124,7 @@ export const accessToken = z.string().min(1).max(2048).openapi({
 export const limit = z.string().regex(/^(?:[1-9][0-9]?|100)$/, "Must be a whole number from 1 to 100")
   .transform(Number).prefault("20").openapi({
     type: "integer",
+    format: "int32",
     minimum: 1,
     maximum: 100,
     default: 20,
@@ -136,6 +138,28 @@ export const cursor = z.string().min(1).max(1024).regex(/^[A-Za-z0-9_-]+$/, "Is 
   example: "MDE5ODFmNmUtN2E0Yy03ZDFl",
 });
 
+/** IPv4 or IPv6. */
+export const ip = z.string().max(45).regex(/^[0-9A-Fa-f.:]+$/).openapi({
+  description: "The network address that the request came from.",
+  example: "203.0.113.7",
+});
+
+export const userAgent = z.string().max(200).regex(/^[\x20-\x7E]+$/).openapi({
+  description: "What the program called itself, in printable ASCII; null when it did not.",
+  example: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+});
+
+/** Ours, or one that the client sent: hono's own middleware takes these characters. */
+export const requestId = z.string().max(128).regex(/^[A-Za-z0-9_=-]+$/).openapi({
+  description: "Names the answer in the server's log; the same as `X-Request-Id`.",
+  example: EXAMPLE_ID,
+});
+
+/** A word for programs, of a list that may grow. */
+export function word(description: string, example: string): z.ZodString {
+  return z.string().max(64).regex(/^[a-z][a-z0-9_]*$/).openapi({ description, example });
+}
+
 /** An RFC 3339 moment in UTC. */
 export function time(description: string): z.ZodISODateTime {
   return z.iso.datetime().max(40).openapi({ description, example: "2026-11-21T09:30:00.000Z" });
@@ -143,7 +167,12 @@ export function time(description: string): z.ZodISODateTime {
 
 /** A duration in whole seconds. */
 export function seconds(description: string, example: number): z.ZodInt {
-  return z.int().min(0).openapi({ description, example });
+  return count(description, example);
+}
+
+/** A whole number, never negative. */
+export function count(description: string, example: number): z.ZodInt {
+  return z.int().min(0).max(INT32_MAX).openapi({ format: "int32", description, example });
 }
 
 /** Output: lower case. */

@@ -2,6 +2,7 @@
 // change. `problems(...)` declares them on a route, so that the document and the server use the same list.
 
 import { z } from "@hono/zod-openapi";
+import { count, requestId, seconds, word } from "./fields.ts";
 import { type HeaderName, type HeaderReferences, headers } from "./headers.ts";
 
 /** code → status, title, and what a person who reads it should do. */
@@ -94,14 +95,12 @@ export const signedInRoute = ["token_missing", "token_invalid", "account_disable
 
 const fault = z.object({
   pointer: z.string().max(1024).openapi({
+    format: "json-pointer",
     description:
       "Where: a JSON Pointer (RFC 6901) into the body, or `/param/…`, `/query/…`, `/header/…`; empty for the whole.",
     example: "/email",
   }),
-  code: z.string().max(64).openapi({
-    description: "What kind of fault it is, stable like the codes of problems.",
-    example: "invalid_format",
-  }),
+  code: word("What kind of fault it is, stable like the codes of problems.", "invalid_format"),
   message: z.string().max(500).openapi({
     description: "What would fit, for a person. Never the value that was sent.",
     example: "Must be an email address, without surrounding spaces",
@@ -118,7 +117,11 @@ export const Problem = z.object({
     description: "The code in a few words. The wording may change: match `code`.",
     example: "Request does not fit the contract",
   }),
-  status: z.int().min(400).max(599).openapi({ description: "The HTTP status, repeated.", example: 422 }),
+  status: z.int().min(400).max(599).openapi({
+    format: "int32",
+    description: "The HTTP status, repeated.",
+    example: 422,
+  }),
   code: z.enum(problemCodes).openapi({
     description: "What went wrong, stable: this is what programs match.",
     example: "validation_failed",
@@ -130,22 +133,16 @@ export const Problem = z.object({
   errors: z.array(fault).max(100).optional().openapi({
     description: "On 422 `validation_failed`: each member that does not fit.",
   }),
-  attempts_remaining: z.int().min(0).optional().openapi({
-    description: "On `otp_invalid`: how many more codes may be tried. At 0 start the flow again.",
-    example: 4,
-  }),
-  policy: z.string().max(40).optional().openapi({
-    description: "On `rate_limited`: the limit that was reached, as `RateLimit-Policy` names it.",
-    example: "login",
-  }),
-  retry_after: z.int().min(0).optional().openapi({
-    description: "On 429 and 503: whole seconds to wait, the same as `Retry-After`.",
-    example: 42,
-  }),
-  request_id: z.string().max(255).openapi({
-    description: "Names this answer in the server's log; the same as `X-Request-Id`.",
-    example: "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10",
-  }),
+  attempts_remaining: count(
+    "On `otp_invalid`: how many more codes may be tried. At 0 start the flow again.",
+    4,
+  ).optional(),
+  policy: word(
+    "On `rate_limited`: the limit that was reached, as `RateLimit-Policy` names it.",
+    "login",
+  ).optional(),
+  retry_after: seconds("On 429 and 503: whole seconds to wait, the same as `Retry-After`.", 42).optional(),
+  request_id: requestId,
 }).openapi("Problem", { description: "RFC 9457 problem details." });
 
 /**

@@ -12,6 +12,7 @@ import { createClientReader } from "./client.ts";
 import type { Deps } from "./deps.ts";
 import { Problem, renderProblem, toProblem } from "./problem.ts";
 import { registerAccount } from "./routes/account.ts";
+import { registerAudit } from "./routes/audit.ts";
 import { registerMails } from "./routes/mails.ts";
 import { registerNotes } from "./routes/notes.ts";
 import { registerPasswords } from "./routes/passwords.ts";
@@ -86,6 +87,7 @@ export function createApp(deps: Deps): App {
   registerNotes(app, deps);
   registerUsers(app, deps);
   registerMails(app, deps);
+  registerAudit(app, deps);
   registerService(app, deps);
 
   app.notFound((c) => renderProblem(c, deps, new Problem("route_unknown")));

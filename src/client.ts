@@ -1,6 +1,7 @@
 // Who is asking, as far as the network says: the only place that reads addresses from a request.
 
 import type { Context } from "hono";
+import type { AppEnv } from "./app_env.ts";
 import type { Deps } from "./deps.ts";
 import { clientAddress, networkOf } from "./network.ts";
 import type { Client } from "./store/client.ts";
@@ -9,7 +10,7 @@ const USER_AGENT_LENGTH_MAX = 200;
 const KNOWN_MAX = 10_000;
 
 /** Tells who asks. */
-export type ReadClient = (c: Context) => Client;
+export type ReadClient = (c: Context<AppEnv>) => Client;
 
 /** Behind trusted proxies (`TRUST_PROXY`) the client's address is the one that the outermost of them saw. */
 export function createClientReader({ config, secrets }: Pick<Deps, "config" | "secrets">): ReadClient {
@@ -22,15 +23,18 @@ export function createClientReader({ config, secrets }: Pick<Deps, "config" | "s
       forwardedFor: config.trustedProxyHops === 0 ? null : c.req.header("x-forwarded-for") ?? null,
     };
     const key = `${origin.socketAddress} ${origin.forwardedFor}`;
-    const userAgent = safeUserAgent(c.req.header("user-agent"));
+    const request = {
+      userAgent: safeUserAgent(c.req.header("user-agent")),
+      requestId: c.var.requestId,
+    };
     const found = known.get(key);
-    if (found) return { ...found, userAgent };
+    if (found) return { ...found, ...request };
 
     const address = clientAddress(origin, config.trustedProxyHops);
     const client = { address, networkHash: secrets.mac("network", networkOf(address)) };
     if (known.size >= KNOWN_MAX) known.clear();
     known.set(key, client);
-    return { ...client, userAgent };
+    return { ...client, ...request };
   };
 }
 

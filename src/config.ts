@@ -89,6 +89,7 @@ export const settings = {
     "A regular expression that a password must match as a whole, for house rules",
   ),
   FREE_NOTES: wholeNumber(0, 100_000).default(20).describe("Notes that the free plan holds"),
+  AUDIT_RETENTION: durationMs.prefault("365d").describe("How long an event of the audit trail is kept"),
 } as const;
 
 /** What the rest of the server reads: names without capitals, units last. */
@@ -119,6 +120,7 @@ export interface Config {
   readonly passwordLengthMin: number;
   readonly passwordPattern: RegExp | null;
   readonly freeNotes: number;
+  readonly auditRetentionMs: number;
 }
 
 /** The configuration, or every fault in one list of plain sentences. */
@@ -199,6 +201,7 @@ function toConfig(values: Values, { isOnDeploy }: { readonly isOnDeploy: boolean
       ? null
       : new RegExp(`^(?:${values.PASSWORD_PATTERN})$`, "u"),
     freeNotes: values.FREE_NOTES,
+    auditRetentionMs: values.AUDIT_RETENTION,
   };
 }
 

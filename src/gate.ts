@@ -125,12 +125,12 @@ async function applyLimits(
 ): Promise<void> {
   const subjects: Subject[] = [
     userId === null
-      ? { policy: "anonymous", subject: client.networkHash }
-      : { policy: "user", subject: userId },
+      ? { policy: "anonymous", subject: client.networkHash, userId: null }
+      : { policy: "user", subject: userId, userId },
   ];
   for (const rule of rules) {
-    const subject = await rule.subjectOf(deps, { client, userId, body });
-    if (subject !== null) subjects.push({ policy: rule.policy, subject });
+    const counted = await rule.subjectOf(deps, { client, userId, body });
+    if (counted !== null) subjects.push({ policy: rule.policy, ...counted });
   }
-  announceLimits(c, await deps.limits.admit(subjects));
+  announceLimits(c, await deps.limits.admit(subjects, client));
 }

@@ -4,6 +4,7 @@
 
 import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
 import { digest, type Secrets } from "./secrets.ts";
+import type { AuditDeps } from "./store/audit.ts";
 import type { SigningKeyRecord } from "./store/keys.ts";
 import type { Kv } from "./store/kv.ts";
 import { collectSigningKeys, insertFirstSigningKey, replaceSigningKey } from "./store/signing_keys.ts";
@@ -102,15 +103,15 @@ export interface Rotation {
  * with `isRevoking` not any more. Null when there are a hundred keys already. Throws WrongSecretKey.
  */
 export async function rotateSigningKey(
-  kv: Kv,
-  secrets: Secrets,
+  deps: AuditDeps,
   { accessTtlMs, isRevoking }: { readonly accessTtlMs: number; readonly isRevoking: boolean },
 ): Promise<Rotation | null> {
+  const { kv, secrets } = deps;
   // A key sealed under another SECRET_KEY would stop every server on this store.
   await openKeyring(kv, secrets);
   const record = await createKey(kv, secrets);
   const othersEndAtMs = isRevoking ? null : kv.nowMs() + accessTtlMs + OVERLAP_SLACK_MS;
-  return await replaceSigningKey(kv, record, { othersEndAtMs }) ? { kid: record.kid, othersEndAtMs } : null;
+  return await replaceSigningKey(deps, record, { othersEndAtMs }) ? { kid: record.kid, othersEndAtMs } : null;
 }
 
 async function createKey(kv: Kv, secrets: Secrets): Promise<SigningKeyRecord> {

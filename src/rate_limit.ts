@@ -7,10 +7,10 @@ import { textMember } from "./body.ts";
 import type { Deps } from "./deps.ts";
 import type { PolicyName } from "./policy.ts";
 import { Problem } from "./problem.ts";
-import type { Quota, Verdict } from "./store/limits.ts";
+import type { Quota, Subject, Verdict } from "./store/limits.ts";
 import type { Client } from "./store/client.ts";
 import { isKnownNetwork } from "./store/sessions.ts";
-import { findAccountByEmail } from "./store/users.ts";
+import { findUserIdByEmail } from "./store/users.ts";
 
 /** What is known of a request when its limits are asked: the body is parsed, but not validated. */
 export interface LimitFacts {
@@ -22,12 +22,15 @@ export interface LimitFacts {
 /** A policy, and for whom a request counts under it. Null: not countable, and the validation will refuse it. */
 export interface LimitRule {
   readonly policy: PolicyName;
-  readonly subjectOf: (deps: Deps, facts: LimitFacts) => Promise<string | null> | string | null;
+  readonly subjectOf: (deps: Deps, facts: LimitFacts) => Promise<Counted | null> | Counted | null;
 }
+
+/** Part of a key, and the account it stands for if there is one. */
+type Counted = Omit<Subject, "policy">;
 
 /** By client network. */
 export function byNetwork(policy: PolicyName): LimitRule {
-  return { policy, subjectOf: (_, { client }) => client.networkHash };
+  return { policy, subjectOf: (_, { client }) => ({ subject: client.networkHash, userId: null }) };
 }
 
 /** By the challenge that a code is tried against. */
@@ -36,7 +39,7 @@ export function byChallenge(policy: PolicyName): LimitRule {
     policy,
     subjectOf: ({ secrets }, { body }) => {
       const id = challengeIdField.safeParse(textMember(body, "challenge_id"));
-      return id.success ? secrets.mac("subject", id.data) : null;
+      return id.success ? { subject: secrets.mac("subject", id.data), userId: null } : null;
     },
   };
 }
@@ -45,16 +48,18 @@ export function byChallenge(policy: PolicyName): LimitRule {
 export function byAddress(policy: PolicyName): LimitRule {
   return {
     policy,
-    subjectOf: ({ secrets }, { body }) => {
+    async subjectOf({ kv, secrets }, { body }) {
       const email = emailField.safeParse(textMember(body, "email"));
-      return email.success ? secrets.mac("address", email.data) : null;
+      if (!email.success) return null;
+      const userId = await findUserIdByEmail(kv, email.data);
+      return { subject: secrets.mac("address", email.data), userId };
     },
   };
 }
 
 /** By the signed-in account. */
 export function byUser(policy: PolicyName): LimitRule {
-  return { policy, subjectOf: (_, { userId }) => userId };
+  return { policy, subjectOf: (_, { userId }) => userId === null ? null : { subject: userId, userId } };
 }
 
 /**
@@ -66,9 +71,9 @@ export const byLoginAccount: LimitRule = {
   async subjectOf({ kv, secrets }, { client: { networkHash }, body }) {
     const email = emailField.safeParse(textMember(body, "email"));
     if (!email.success) return null;
-    const account = await findAccountByEmail(kv, email.data);
-    const isKnown = await isKnownNetwork(kv, { userId: account?.user.value.id ?? "nobody", networkHash });
-    return secrets.mac("subject", email.data, isKnown ? networkHash : "elsewhere");
+    const userId = await findUserIdByEmail(kv, email.data);
+    const isKnown = await isKnownNetwork(kv, { userId: userId ?? "nobody", networkHash });
+    return { subject: secrets.mac("subject", email.data, isKnown ? networkHash : "elsewhere"), userId };
   },
 };
 

@@ -19,7 +19,9 @@ export type MacPurpose =
   | "address"
   | "network"
   | "subject"
-  | "guesses";
+  | "guesses"
+  | "audit-event"
+  | "audit-head";
 
 /** What a sealed value is for. */
 export type SealPurpose = "challenge" | "mail" | "signing-key" | "cursor";

@@ -7,6 +7,7 @@ import { changePassword } from "../openapi/passwords.ts";
 import { register } from "../openapi/registration.ts";
 import { login, refreshTokens } from "../openapi/sessions.ts";
 import { digest } from "../src/secrets.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { keys } from "../src/store/keys.ts";
 import { insertNote } from "../src/store/notes.ts";
 import { replaceUser } from "../src/store/users.ts";
@@ -334,7 +335,7 @@ Deno.test("exportMe: after a change of address, all mails of the account are sti
 Deno.test("exportMe: every note, however many, newest first", async () => {
   await using server = await startServer({ env: UNLIMITED });
   const ada = await signUp(server);
-  await replaceUser(server.kv, ada.id, { plan: "premium" });
+  await replaceUser(server.deps, ada.id, { plan: "premium" }, OPERATOR);
   for (let index = 0; index < 201; index++) {
     await insertNote(server.deps, ada.id, { title: String(index), body: null });
   }

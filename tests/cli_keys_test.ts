@@ -172,15 +172,17 @@ Deno.test("rotation under another SECRET_KEY is refused before anything is writt
   const before = await collectSigningKeys(server.kv);
   const strange = createSecrets("another-key-of-32-bytes-0123456789abc");
   await assert.rejects(
-    rotateSigningKey(server.kv, strange, { accessTtlMs: ACCESS_TTL_MS, isRevoking: true }),
+    rotateSigningKey({ ...server.deps, secrets: strange }, {
+      accessTtlMs: ACCESS_TTL_MS,
+      isRevoking: true,
+    }),
     /^WrongSecretKey/,
   );
   assert.deepEqual(await collectSigningKeys(server.kv), before);
 });
 
 async function rotate({ deps }: TestServer, { isRevoking }: { readonly isRevoking: boolean }): Promise<void> {
-  const { kv, secrets, config } = deps;
-  assert(await rotateSigningKey(kv, secrets, { accessTtlMs: config.accessTtlMs, isRevoking }));
+  assert(await rotateSigningKey(deps, { accessTtlMs: deps.config.accessTtlMs, isRevoking }));
 }
 
 /** Signs in over HTTP, with an account made on the command line. */

@@ -9,6 +9,7 @@ import { register, verifyOtp } from "../openapi/registration.ts";
 import { readReadiness } from "../openapi/service.ts";
 import { endSession, login, refreshTokens } from "../openapi/sessions.ts";
 import { listUsers, readUser, updateUser } from "../openapi/users.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { replaceUser } from "../src/store/users.ts";
 import { type CallInput, PASSWORD, SECOND_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
 import { type Person, signUp } from "./person.ts";
@@ -59,7 +60,7 @@ const provocations: Record<ProblemCode, Provocation | ReturnType<typeof raw>> = 
     }),
   role_insufficient: ({ ada }) => now(listUsers, { token: ada.accessToken }),
   account_disabled: async ({ server, ada }) => {
-    await replaceUser(server.kv, ada.id, { status: "disabled" });
+    await replaceUser(server.deps, ada.id, { status: "disabled" }, OPERATOR);
     return { route: readMe, input: { token: ada.accessToken } };
   },
   route_unknown: raw("/nope"),
@@ -114,7 +115,7 @@ for (const code of problemCodes) {
     });
     const ada = await signUp(server, { username: "ada" });
     const root = await signUp(server, { email: "root@example.org" });
-    await replaceUser(server.kv, root.id, { role: "admin" });
+    await replaceUser(server.deps, root.id, { role: "admin" }, OPERATOR);
 
     const provoked = await provocations[code]({ server, ada, root, fault });
     if (provoked instanceof Response) {

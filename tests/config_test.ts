@@ -43,6 +43,7 @@ Deno.test("config: an empty environment is development with the defaults of the 
     passwordLengthMin: 8,
     passwordPattern: null,
     freeNotes: 20,
+    auditRetentionMs: 365 * 24 * 60 * 60 * 1000,
   });
   assert.deepEqual(mailFrom, { name: "Latchkey", address: "no-reply@localhost" });
   assert.deepEqual(Object.keys(policies), Object.keys(POLICY_DEFAULTS));

@@ -14,6 +14,7 @@ import { login, refreshTokens } from "../openapi/sessions.ts";
 import { newId } from "../src/id.ts";
 import { runJobs } from "../src/jobs.ts";
 import { digest } from "../src/secrets.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { removeUser } from "../src/store/deletion.ts";
 import { keys } from "../src/store/keys.ts";
 import { insertNote } from "../src/store/notes.ts";
@@ -82,7 +83,7 @@ Deno.test("account deletion: what was under way at that moment fails, and leaves
       const note = await server.call(createNote, { token, json: { title: NOTE } });
       const input = { token, params: { note_id: note.body.id }, json: await json(server, ada) };
       watched.beforeNextCommit(async () => {
-        assert.equal(await removeUser(server.deps, ada.id), "removed");
+        assert.equal(await removeUser(server.deps, ada.id, OPERATOR), "removed");
       });
       const answer = await server.call(route, input);
       assert.equal(answer.body.code, problem, answer.text);
@@ -99,7 +100,10 @@ const predecessors: readonly {
   readonly name: string;
   readonly act: (server: TestServer, ada: Person) => Promise<unknown>;
 }[] = [
-  { name: "a new username", act: ({ kv }, { id }) => replaceUser(kv, id, { username: "countess" }) },
+  {
+    name: "a new username",
+    act: ({ deps }, { id }) => replaceUser(deps, id, { username: "countess" }, OPERATOR),
+  },
   { name: "a sign-in", act: (server, ada) => signIn(server, ada) },
   { name: "a note", act: ({ deps }, { id }) => insertNote(deps, id, { title: NOTE, body: null }) },
 ];
@@ -190,7 +194,12 @@ async function hoard({ kv, deps, clock }: TestServer, userId: string): Promise<v
   }
   for (let sessions = 0; sessions < 48; sessions++) {
     const change = kv.change();
-    const client = { address: "192.0.2.1", networkHash: `network${sessions}`, userAgent: null };
+    const client = {
+      address: "192.0.2.1",
+      networkHash: `network${sessions}`,
+      userAgent: null,
+      requestId: "r",
+    };
     addSession(deps, change, { user: user.value, client });
     await change.commit();
   }

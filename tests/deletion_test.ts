@@ -17,6 +17,7 @@ import {
 } from "../openapi/passwords.ts";
 import { resendOtp, verifyOtp } from "../openapi/registration.ts";
 import { login, refreshTokens, verifyToken } from "../openapi/sessions.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { keys } from "../src/store/keys.ts";
 import { replaceUser } from "../src/store/users.ts";
 import { assertGone, furnish, NEW_EMAIL, NOTE } from "./belongings.ts";
@@ -51,7 +52,7 @@ async function isThere(server: TestServer, { accessToken: token }: Person): Prom
 }
 
 async function makeAdmin(server: TestServer, person: Person): Promise<void> {
-  assert.equal((await replaceUser(server.kv, person.id, { role: "admin" })).outcome, "changed");
+  assert.equal((await replaceUser(server.deps, person.id, { role: "admin" }, OPERATOR)).outcome, "changed");
 }
 
 Deno.test("requestAccountDeletion, confirmAccountDeletion: everything of the account is gone", async () => {
@@ -294,9 +295,9 @@ Deno.test("requestAccountDeletion: the last active admin is refused, with the fi
   assert.equal((await server.mails()).length, before);
   // An admin who is disabled is none.
   await makeAdmin(server, bob);
-  await replaceUser(server.kv, bob.id, { status: "disabled" });
+  await replaceUser(server.deps, bob.id, { status: "disabled" }, OPERATOR);
   await refuse();
-  await replaceUser(server.kv, bob.id, { status: "active" });
+  await replaceUser(server.deps, bob.id, { status: "active" }, OPERATOR);
   assert.equal((await confirm(server, ada, await begin(server, ada))).status, 204);
   assert.deepEqual(await collectBrokenInvariants(server.db), []);
 });
@@ -308,7 +309,7 @@ Deno.test("confirmAccountDeletion: refuses who has become the last admin meanwhi
   await makeAdmin(server, ada);
   await makeAdmin(server, bob);
   const proof = await begin(server, ada);
-  await replaceUser(server.kv, bob.id, { role: "user" });
+  await replaceUser(server.deps, bob.id, { role: "user" }, OPERATOR);
   const answer = await confirm(server, ada, proof);
   assert.equal(answer.status, 409);
   assert.equal(answer.body.code, "last_admin");
@@ -341,9 +342,9 @@ Deno.test("confirmAccountDeletion: of two last admins at the same moment one goe
 });
 
 /** Past the rule that one must stay, so that the next round begins with none. */
-async function clearAdmins({ kv }: TestServer, { id }: Person): Promise<void> {
+async function clearAdmins({ kv, deps }: TestServer, { id }: Person): Promise<void> {
   await kv.change().set(keys.activeAdmins(), { count: 2 }).commit();
-  await replaceUser(kv, id, { role: "user" });
+  await replaceUser(deps, id, { role: "user" }, OPERATOR);
   await kv.change().set(keys.activeAdmins(), { count: 0 }).commit();
 }
 

@@ -11,6 +11,7 @@ import {
 import { changePassword, confirmPasswordReset, verifyPasswordResetOtp } from "../openapi/passwords.ts";
 import { register, resendOtp, verifyOtp } from "../openapi/registration.ts";
 import { login, refreshTokens } from "../openapi/sessions.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { collectSessions } from "../src/store/sessions.ts";
 import { replaceUser } from "../src/store/users.ts";
 import { type Answer, MINUTE_MS, PASSWORD, startServer, type TestServer, UNLIMITED } from "./harness.ts";
@@ -416,7 +417,7 @@ Deno.test("confirmEmailChange: loses nothing that changed a moment before it", a
   const ada = await signUp(server, { username: "ada" });
   const proof = await begin(server, ada);
   watched.beforeNextCommit(async () => {
-    await replaceUser(server.kv, ada.id, { username: "countess", plan: "premium" });
+    await replaceUser(server.deps, ada.id, { username: "countess", plan: "premium" }, OPERATOR);
     await signIn(server, ada);
   });
   const { body } = await confirm(server, ada, proof);

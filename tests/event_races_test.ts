@@ -11,6 +11,7 @@ import {
 } from "../openapi/account.ts";
 import { changePassword, confirmPasswordReset } from "../openapi/passwords.ts";
 import { login, refreshTokens } from "../openapi/sessions.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { replaceUser } from "../src/store/users.ts";
 import { type Answer, PASSWORD, startServer, type TestServer, UNLIMITED } from "./harness.ts";
 import { type Person, signIn, signUp, takeResetToken } from "./person.ts";
@@ -53,9 +54,11 @@ const events: readonly {
   },
   {
     name: "disabling",
-    prepare: ({ kv }, { id }) =>
-      Promise.resolve(async () => (await replaceUser(kv, id, { status: "disabled" })).outcome === "changed"),
-    takeBack: ({ kv }, { id }) => replaceUser(kv, id, { status: "active" }),
+    prepare: ({ deps }, { id }) =>
+      Promise.resolve(async () =>
+        (await replaceUser(deps, id, { status: "disabled" }, OPERATOR)).outcome === "changed"
+      ),
+    takeBack: ({ deps }, { id }) => replaceUser(deps, id, { status: "active" }, OPERATOR),
   },
   {
     name: "a deletion",

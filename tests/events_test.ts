@@ -11,6 +11,7 @@ import {
 } from "../openapi/account.ts";
 import { changePassword, confirmPasswordReset, verifyPasswordResetOtp } from "../openapi/passwords.ts";
 import { endOtherSessions, endSession, login, logout, refreshTokens } from "../openapi/sessions.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import type { ChallengePurpose } from "../src/store/keys.ts";
 import { replaceUser } from "../src/store/users.ts";
 import { type Answer, PASSWORD, SECOND_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
@@ -261,11 +262,11 @@ async function expect(asked: Promise<Answer>, status: number): Promise<void> {
 }
 
 async function change(
-  { kv }: TestServer,
+  { deps }: TestServer,
   { id }: Person,
   patch: Parameters<typeof replaceUser>[2],
 ): Promise<void> {
-  assert.equal((await replaceUser(kv, id, patch)).outcome, "changed");
+  assert.equal((await replaceUser(deps, id, patch, OPERATOR)).outcome, "changed");
 }
 
 async function setScene(server: TestServer, { role }: Event): Promise<Scene> {

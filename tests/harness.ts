@@ -187,7 +187,7 @@ async function startProcess({ config, kv, clock, delivered, logged }: {
     nowMs,
     secrets,
     log,
-    limits: createLimits(kv, config.policies),
+    limits: createLimits({ kv, secrets, config }),
     hasher: await (sharedHasher ??= createHasher()),
     accessTokens: createAccessTokens(config, await openKeyring(kv, secrets), nowMs),
     wakeOutbox: () => {},

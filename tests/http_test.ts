@@ -8,6 +8,7 @@ import { register } from "../openapi/registration.ts";
 import { readHealth, readReadiness } from "../openapi/service.ts";
 import { login, refreshTokens } from "../openapi/sessions.ts";
 import { hasDuplicateName } from "../src/body.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { type Change, type Kv, StoreUnavailable } from "../src/store/kv.ts";
 import { replaceUser } from "../src/store/users.ts";
 import { PASSWORD, startServer, type TestServer, UNLIMITED } from "./harness.ts";
@@ -307,7 +308,7 @@ Deno.test("http: every operation under /api is limited, and says so", async () =
   });
   const ada = await signUp(server);
   // Roles are asked before limits; the last admin cannot delete herself.
-  await replaceUser(server.kv, ada.id, { role: "admin" });
+  await replaceUser(server.deps, ada.id, { role: "admin" }, OPERATOR);
   for (const route of routes.filter(({ path }) => path.startsWith("/api/"))) {
     const isOpen = route.security?.length === 0;
     const params = { session_id: ada.id, note_id: ada.id, user_id: ada.id, mail_id: ada.id };

@@ -44,34 +44,41 @@ const importRules: readonly { name: string; from: RegExp; not: RegExp; isTypeAll
   {
     name: "the store knows neither HTTP nor the contract",
     from: /^src\/store\//,
-    not: /^(hono\b|@hono\/|openapi\/|src\/(routes|pages|cli)\/|src\/(app|main|problem|gate)\.ts)/,
+    not:
+      /^(hono\b|@hono\/|openapi\/|src\/(routes|pages|cli)\/|src\/(app|server|entry|main|deploy|problem|gate)\.ts)/,
   },
   { name: "a route imports no other route", from: /^src\/routes\//, not: /^src\/routes\// },
   { name: "only the app imports routes", from: /^src\/(?!app\.ts$)/, not: /^src\/routes\// },
   {
-    name: "only main imports the app",
-    from: /^src\/(?!main\.ts$)/,
+    name: "only the server imports the app",
+    from: /^src\/(?!server\.ts$)/,
     not: /^src\/app\.ts$/,
     isTypeAllowed: true,
   },
-  { name: "nothing imports main", from: /^/, not: /^src\/main\.ts$/ },
+  { name: "nothing imports an entry file", from: /^/, not: /^src\/(main|deploy)\.ts$/ },
+  {
+    name: "only entry files import the server",
+    from: /^src\/(?!(main|deploy|entry)\.ts$)/,
+    not: /^src\/(server|entry)\.ts$/,
+  },
   { name: "only tools import tools", from: /^src\/(?!cli\/)/, not: /^src\/cli\// },
 ];
 
 /** What stands in no file of the server but these. */
 const placeRules: readonly { name: string; pattern: RegExp; only: readonly string[] }[] = [
-  { name: "Deno.serve", pattern: /\bDeno\.serve\(/, only: ["src/main.ts"] },
+  { name: "Deno.serve", pattern: /\bDeno\.serve\(/, only: ["src/main.ts", "src/deploy.ts"] },
+  { name: "Deno.cron", pattern: /\bDeno\.cron\(/, only: ["src/deploy.ts"] },
   { name: "Deno.openKv", pattern: /\bDeno\.openKv\(/, only: ["src/store/open.ts"] },
   { name: "Deno.env", pattern: /\bDeno\.env\b/, only: ["src/environment.ts"] },
   {
     name: "the wall clock",
     pattern: /\bDate\.now\b|\bnew Date\(\)|\bTemporal\.Now\b/,
-    only: ["src/main.ts", "src/cli/", "src/doctor/"],
+    only: ["src/server.ts", "src/cli/", "src/doctor/"],
   },
   {
     name: "the end of the process",
     pattern: /\bDeno\.exit\(/,
-    only: ["src/main.ts", "src/cli/", "openapi/emit.ts"],
+    only: ["src/entry.ts", "src/cli/", "openapi/emit.ts"],
   },
 ];
 

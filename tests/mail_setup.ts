@@ -29,6 +29,7 @@ export interface MailStore extends Disposable {
   readonly db: Deno.Kv;
   readonly kv: Kv;
   readonly secrets: Secrets;
+  readonly config: { readonly auditRetentionMs: number };
   readonly nowMs: () => number;
   /** Tests look for themselves. */
   readonly wakeOutbox: () => void;
@@ -50,6 +51,7 @@ export async function openMailStore(): Promise<MailStore> {
     db,
     kv: createKv(db, nowMs),
     secrets: createSecrets("test-key-of-32-bytes-0123456789abcdef"),
+    config: { auditRetentionMs: 24 * HOUR_MS },
     nowMs,
     wakeOutbox: () => {},
     log: { info: write, warn: write, error: write },

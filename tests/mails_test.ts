@@ -6,6 +6,7 @@ import type { RouteConfig } from "@hono/zod-openapi";
 import fc from "fast-check";
 import { listMails, retryMail } from "../openapi/mails.ts";
 import { requestPasswordReset } from "../openapi/passwords.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { keys, type MailRecord, type MailState } from "../src/store/keys.ts";
 import type { Kv } from "../src/store/kv.ts";
 import type { ItemPage } from "../src/store/page.ts";
@@ -34,7 +35,7 @@ interface Desk extends AsyncDisposable {
 async function openDesk(): Promise<Desk> {
   const server = await startServer({ env: UNLIMITED });
   const { id, email, password } = await signUp(server, { email: "root@example.org" });
-  await replaceUser(server.kv, id, { role: "admin" });
+  await replaceUser(server.deps, id, { role: "admin" }, OPERATOR);
   const admin = await signIn(server, { id, email, password });
   await server.mails();
   for (const owner of [id, server.deps.secrets.mac("address", email)]) await removeMailsOf(server.kv, owner);
@@ -92,10 +93,10 @@ for (const { route, json } of operations) {
     assert.equal(await refusals(), fourTimes("token_missing"));
     assert.equal(await refusals("a.b.c"), fourTimes("token_invalid"));
     assert.equal(await refusals(bob.accessToken), fourTimes("role_insufficient"));
-    await replaceUser(server.kv, bob.id, { role: "admin" });
-    await replaceUser(server.kv, admin.id, { role: "user" });
+    await replaceUser(server.deps, bob.id, { role: "admin" }, OPERATOR);
+    await replaceUser(server.deps, admin.id, { role: "user" }, OPERATOR);
     assert.equal(await refusals(token), fourTimes("token_invalid"));
-    await replaceUser(server.kv, admin.id, { status: "disabled" });
+    await replaceUser(server.deps, admin.id, { status: "disabled" }, OPERATOR);
     assert.equal(await refusals(token), fourTimes("account_disabled"));
     assert.equal((await findMail(server.kv, mailId))?.state, "dead");
   });
@@ -309,7 +310,7 @@ async function play(store: MailStore, { act, at }: Turn): Promise<void> {
   if (act === "complete") await completeMail(kv, mail);
   if (act === "requeue") await requeueMail(kv, mail, { reason: "451 Later", delayMs: 0, retryDelayMs: 0 });
   if (act === "bury") await buryMail(kv, mail, "550 No");
-  if (act === "revive") await reviveMail(kv, mail.id);
+  if (act === "revive") await reviveMail(store, mail.id, OPERATOR);
 }
 
 const turn: fc.Arbitrary<Turn> = fc.record({

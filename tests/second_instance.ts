@@ -11,7 +11,7 @@ export async function createSecondInstance({ deps }: TestServer): Promise<App> {
   const { config, kv, nowMs, secrets } = deps;
   return createApp({
     ...deps,
-    limits: createLimits(kv, config.policies),
+    limits: createLimits({ kv, secrets, config }),
     accessTokens: createAccessTokens(config, await openKeyring(kv, secrets), nowMs),
   });
 }

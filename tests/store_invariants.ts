@@ -12,6 +12,7 @@ import {
   type UserRecord,
   type WindowRecord,
 } from "../src/store/keys.ts";
+import type { AuditEventRecord, AuditHeadRecord, AuditPlaceRecord } from "../src/store/audit_event.ts";
 import type { Key } from "../src/store/kv.ts";
 import { hashEmail } from "../src/store/users.ts";
 
@@ -51,6 +52,12 @@ export async function collectBrokenInvariants(
       mails: records(keys.mails()),
       due: records(keys.mailsDue()),
       byOwner: records(keys.mailsOf("")),
+    }),
+    ...auditFaults(users, {
+      events: records(keys.auditEvents()),
+      heads: records(keys.auditHeads()),
+      byUser: records(keys.auditEventsOf("")),
+      byType: records(keys.auditEventsOn("signed_in")),
     }),
     ...(records(keys.signingKeys()).size === 1 ? [] : ["There is not exactly one signing key"]),
     ...(records(keys.tombstones()).size === 0 ? [] : ["A deletion is not finished"]),
@@ -172,6 +179,42 @@ function mailFaults(
     if (!byOwner.has(`${mail.owner}/${mail.id}`)) faults.push(`Mail ${mail.id} is not found by its owner`);
     if (mail.userId !== null && !users.has(mail.userId)) faults.push(`Mail ${mail.id} is about nobody`);
   }
+  return faults;
+}
+
+/** Each chain is whole, each event is found by its accounts and its type, and origins go with their accounts. */
+function auditFaults(
+  users: Records<UserRecord>,
+  { events, heads, byUser, byType }: {
+    readonly events: Records<AuditEventRecord>;
+    readonly heads: Records<AuditHeadRecord>;
+    readonly byUser: Records<AuditPlaceRecord>;
+    readonly byType: Records<AuditPlaceRecord>;
+  },
+): string[] {
+  const faults: string[] = [];
+  const places = new Set<string>();
+  for (const [chain, links] of Map.groupBy(events.values(), (event) => event.chain)) {
+    for (const [index, { id, number, previousHash }] of links.entries()) {
+      const before = links[index - 1];
+      if (before && (number !== before.number + 1 || previousHash !== before.hash)) {
+        faults.push(`Event ${id} does not follow the one before it in chain ${chain}`);
+      }
+    }
+    if (heads.get(chain)?.hash !== links.at(-1)?.hash) faults.push(`Chain ${chain} does not end at its head`);
+  }
+  for (const { id, type, userId, actorId, origin } of events.values()) {
+    for (const place of new Set([userId ?? actorId ?? "nobody", actorId ?? userId ?? "nobody"])) {
+      places.add(`${place}/${id}`);
+    }
+    places.add(`${type}/${id}`);
+    const owner = actorId ?? userId;
+    if (origin && owner !== null && !users.has(owner)) faults.push(`Event ${id} has the origin of nobody`);
+  }
+  for (const place of places) {
+    if (!byUser.has(place) && !byType.has(place)) faults.push(`Event ${place} is not found`);
+  }
+  if (byUser.size + byType.size !== places.size) faults.push("A place of the audit trail leads to no event");
   return faults;
 }
 

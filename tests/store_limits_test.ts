@@ -4,11 +4,14 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parsePolicy, type Policy, POLICY_DEFAULTS, type PolicyName } from "../src/policy.ts";
+import { createSecrets } from "../src/secrets.ts";
 import { keys } from "../src/store/keys.ts";
 import { type Change, createKv, type Kv, StoreUnavailable } from "../src/store/kv.ts";
 import { createLimits, type Limits, type Subject, type Verdict } from "../src/store/limits.ts";
 import { countIn } from "../src/window.ts";
 
+const SECRETS = createSecrets("a-key-of-32-bytes-for-these-limits");
+const CLIENT = { address: "192.0.2.1", networkHash: "network-a", userAgent: null, requestId: "request" };
 const START_MS = Date.UTC(2026, 10, 21, 9);
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -27,7 +30,22 @@ interface Scene {
   readonly kv: Kv;
   readonly watched: Watched;
   /** One server; `texts` are the policies that are not off. */
-  start(texts: Partial<Record<PolicyName, string>>): Limits;
+  start(texts: Partial<Record<PolicyName, string>>): Counting;
+}
+
+/** The limits for requests of nobody in particular. */
+interface Counting {
+  admit(subjects: readonly Named[]): ReturnType<Limits["admit"]>;
+}
+
+type Named = Pick<Subject, "policy" | "subject">;
+
+function startLimits(kv: Kv, texts: Partial<Record<PolicyName, string>>): Counting {
+  const config = { policies: policiesOf(texts), auditRetentionMs: DAY_MS };
+  const limits = createLimits({ kv, secrets: SECRETS, config });
+  return {
+    admit: (subjects) => limits.admit(subjects.map((subject) => ({ ...subject, userId: null })), CLIENT),
+  };
 }
 
 /** Runs `play` on an empty store whose clock stands at START_MS. */
@@ -36,7 +54,7 @@ async function withStore(play: (scene: Scene) => Promise<void>): Promise<void> {
   const watched: Watched = { reads: 0, commits: 0, answer: "true" };
   const kv = watch(createKv(await Deno.openKv(":memory:"), () => clock.nowMs), watched);
   try {
-    await play({ clock, kv, watched, start: (texts) => createLimits(kv, policiesOf(texts)) });
+    await play({ clock, kv, watched, start: (texts) => startLimits(kv, texts) });
   } finally {
     kv.close();
   }
@@ -80,8 +98,8 @@ function admittedOf(verdicts: readonly Verdict[]): number {
   return verdicts.filter(({ refusal }) => refusal === null).length;
 }
 
-const LOGIN: Subject = { policy: "login", subject: "network-a" };
-const USER: Subject = { policy: "user", subject: "user-1" };
+const LOGIN: Named = { policy: "login", subject: "network-a" };
+const USER: Named = { policy: "user", subject: "user-1" };
 
 Deno.test("limits: of 200 parallel requests exactly the limit is admitted", async () => {
   await withStore(async ({ start, watched }) => {
@@ -118,8 +136,8 @@ Deno.test("limits: a restart forgets nothing", async () => {
 Deno.test("limits: a refusal writes nothing, and takes nothing from the subjects that had room", async () => {
   await withStore(async ({ start, watched }) => {
     const limits = start({ login: "1/1m", anonymous: "100/1d", user: "1000/1d" });
-    const other: Subject = { policy: "login", subject: "account-b" };
-    const anonymous: Subject = { policy: "anonymous", subject: "network-a" };
+    const other: Named = { policy: "login", subject: "account-b" };
+    const anonymous: Named = { policy: "anonymous", subject: "network-a" };
     await limits.admit([LOGIN]);
     const before = watched.commits;
     for (let index = 0; index < 20; index++) {
@@ -164,7 +182,7 @@ Deno.test("limits: policies that are off cost nothing and say nothing", async ()
 Deno.test("limits: the quotas tell each window, and of two subjects the tighter one", async () => {
   await withStore(async ({ start, clock }) => {
     const limits = start({ login: "5/1m", mail: "10/1h,30/1d" });
-    const account: Subject = { policy: "login", subject: "account-b" };
+    const account: Named = { policy: "login", subject: "account-b" };
     await limits.admit([account]);
     clock.nowMs += 10 * SECOND_MS;
     const { quotas } = await limits.admit([LOGIN, account, { policy: "mail", subject: "address" }]);
@@ -179,7 +197,7 @@ Deno.test("limits: the quotas tell each window, and of two subjects the tighter 
 Deno.test("limits: of several refusing subjects the longest wait is told, and is honest", async () => {
   await withStore(async ({ start, clock }) => {
     const limits = start({ login: "1/1m", otp: "1/90s" });
-    const otp: Subject = { policy: "otp", subject: "challenge" };
+    const otp: Named = { policy: "otp", subject: "challenge" };
     await limits.admit([otp]);
     clock.nowMs += 12_345;
     await limits.admit([LOGIN]);
@@ -266,7 +284,7 @@ Deno.test("limits: what a burst left unused is given back with the next commit",
 Deno.test("limits: a request that is refused elsewhere uses up no leased permit", async () => {
   await withStore(async ({ start }) => {
     const limits = start({ user: "1000/1d", password: "1/1m" });
-    const password: Subject = { policy: "password", subject: "user-1" };
+    const password: Named = { policy: "password", subject: "user-1" };
     await limits.admit([password]);
     for (let used = 1; used <= 7; used++) await limits.admit([USER]);
     for (let index = 0; index < 10; index++) {
@@ -368,7 +386,7 @@ Deno.test("limits: random requests to several servers are admitted exactly as on
           const isFull = subjects.some((subject) =>
             (admittedMs[subject] ?? []).filter((ms) => ms > clock.nowMs - seconds * SECOND_MS).length >= limit
           );
-          const asked = subjects.map((subject): Subject => ({ policy: "otp", subject: `${run} ${subject}` }));
+          const asked = subjects.map((subject): Named => ({ policy: "otp", subject: `${run} ${subject}` }));
           const verdict = await servers[server]?.admit(asked);
           assert.equal(verdict?.refusal !== null, isFull);
           if (!isFull) { for (const subject of subjects) admittedMs[subject]?.push(clock.nowMs); }

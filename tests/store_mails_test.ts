@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { keys, type MailRecord } from "../src/store/keys.ts";
 import type { Kv } from "../src/store/kv.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { addMail, openMail, reviveMail } from "../src/store/mails.ts";
 import {
   buryMail,
@@ -177,21 +178,21 @@ Deno.test("a notice is given up after 24 hours, with the last reason", async () 
 Deno.test("reviveMail queues a dead notice again, and nothing else", async () => {
   using store = await openMailStore();
   const { kv, clock, secrets } = store;
-  assert.equal(await reviveMail(kv, "nothing"), null);
+  assert.equal(await reviveMail(store, "nothing", OPERATOR), null);
   const mailId = await queueMail(store);
-  assert.equal(await reviveMail(kv, mailId), false);
+  assert.equal(await reviveMail(store, mailId, OPERATOR), false);
   await buryMail(kv, await claimed(kv), "550 No");
   clock.nowMs += 48 * HOUR_MS;
 
-  assert.equal(await reviveMail(kv, mailId), true);
+  assert.equal(await reviveMail(store, mailId, OPERATOR), true);
   const mail = await claimed(kv);
   assert.equal(openMail(secrets, mail)?.to, "mike@example.org");
   await completeMail(kv, mail);
-  assert.equal(await reviveMail(kv, mailId), false);
+  assert.equal(await reviveMail(store, mailId, OPERATOR), false);
 
   const codeMailId = await queueCodeMail(store);
   await buryMail(kv, await claimed(kv), "550 No");
-  assert.equal(await reviveMail(kv, codeMailId), false);
+  assert.equal(await reviveMail(store, codeMailId, OPERATOR), false);
 });
 
 Deno.test("removeMailsOf leaves nothing but what is still on its way", async () => {

@@ -4,6 +4,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { newId } from "../src/id.ts";
+import { createSecrets } from "../src/secrets.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { removeUser } from "../src/store/deletion.ts";
 import { addEmailChange } from "../src/store/email_change.ts";
 import { keys, type UserFacets, type UserRecord } from "../src/store/keys.ts";
@@ -13,7 +15,11 @@ import { addUserIndex, collectUsers, type UserFilter } from "../src/store/user_i
 import { addUser, replaceUser } from "../src/store/users.ts";
 import { startServer, type TestServer } from "./harness.ts";
 
-const CLIENT = { address: "192.0.2.1", networkHash: "network", userAgent: null };
+const AUDIT = {
+  secrets: createSecrets("a-key-of-32-bytes-for-this-index-0"),
+  config: { auditRetentionMs: 86_400_000 },
+};
+const CLIENT = { address: "192.0.2.1", networkHash: "network", userAgent: null, requestId: "request" };
 
 const facets = {
   role: fc.constantFrom<UserRecord["role"]>("user", "admin"),
@@ -115,8 +121,8 @@ async function act({ kv, deps, clock }: TestServer, deed: Deed): Promise<void> {
   const user = users[deed.at % users.length];
   if (!user) return;
   const { id: userId, codeEpoch } = user;
-  if (deed.deed === "change") await replaceUser(kv, userId, deed.patch);
-  if (deed.deed === "remove") await removeUser(deps, userId);
+  if (deed.deed === "change") await replaceUser(deps, userId, deed.patch, OPERATOR);
+  if (deed.deed === "remove") await removeUser(deps, userId, OPERATOR);
   if (deed.deed === "move") {
     const change = kv.change();
     const newEmail = `${deed.localPart}@example.net`;
@@ -205,7 +211,8 @@ Deno.test("collectUsers: shows once who changes plans while both are read", asyn
       if (prefix.path.at(-1) === "premium") await moved.promise;
       const page = await kv.collect(prefix, options);
       if (prefix.path.at(-1) === "free") {
-        await replaceUser(kv, ada.id, { plan: "premium" }).then(() => moved.resolve());
+        await replaceUser({ ...AUDIT, kv }, ada.id, { plan: "premium" }, OPERATOR);
+        moved.resolve();
       }
       return page;
     },

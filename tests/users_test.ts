@@ -6,6 +6,7 @@ import { readMe } from "../openapi/account.ts";
 import { createNote } from "../openapi/notes.ts";
 import { login, refreshTokens, verifyToken } from "../openapi/sessions.ts";
 import { deleteUser, endUserSessions, listUsers, readUser, updateUser } from "../openapi/users.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { keys, type UserRecord } from "../src/store/keys.ts";
 import { replaceUser } from "../src/store/users.ts";
 import { MINUTE_MS, PASSWORD, SECOND_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
@@ -17,7 +18,7 @@ const ADMIN_IP = "198.51.100.7";
 /** An admin, signed in as one. */
 async function signUpAdmin(server: TestServer, email = "root@example.org"): Promise<Person> {
   const person = await signUp(server, { email, ip: ADMIN_IP });
-  const { outcome } = await replaceUser(server.kv, person.id, { role: "admin" });
+  const { outcome } = await replaceUser(server.deps, person.id, { role: "admin" }, OPERATOR);
   assert.equal(outcome, "changed");
   return await signIn(server, person, { ip: ADMIN_IP });
 }
@@ -77,7 +78,7 @@ const strangers: readonly {
   {
     name: "an admin who was demoted",
     become: async (server, admin) => {
-      await replaceUser(server.kv, admin.id, { role: "user" });
+      await replaceUser(server.deps, admin.id, { role: "user" }, OPERATOR);
       return admin.accessToken;
     },
     status: 401,
@@ -86,7 +87,7 @@ const strangers: readonly {
   {
     name: "an admin who was demoted and has refreshed",
     become: async (server, admin) => {
-      await replaceUser(server.kv, admin.id, { role: "user" });
+      await replaceUser(server.deps, admin.id, { role: "user" }, OPERATOR);
       const { body } = await server.call(refreshTokens, { json: { refresh_token: admin.refreshToken } });
       return body.access_token;
     },
@@ -96,7 +97,7 @@ const strangers: readonly {
   {
     name: "an admin who was disabled",
     become: async (server, admin) => {
-      await replaceUser(server.kv, admin.id, { status: "disabled" });
+      await replaceUser(server.deps, admin.id, { status: "disabled" }, OPERATOR);
       return admin.accessToken;
     },
     status: 403,
@@ -190,7 +191,7 @@ async function startTown(): Promise<{ server: TestServer; token: string; people:
     server.clock.nowMs += SECOND_MS;
     const email = profile.email.toLowerCase().replace("bücher", "xn--bcher-kva");
     people[letter] = await signUp(server, { ...profile, email });
-    await replaceUser(server.kv, people[letter].id, patch);
+    await replaceUser(server.deps, people[letter].id, patch, OPERATOR);
   }
   return { server, token: admin.accessToken, people };
 }
@@ -396,7 +397,7 @@ for (const { name, route, json } of attacks) {
     const { server, admin, ada } = await startOffice();
     await using _ = server;
     // A disabled admin does not count.
-    await replaceUser(server.kv, ada.id, { role: "admin", status: "disabled" });
+    await replaceUser(server.deps, ada.id, { role: "admin", status: "disabled" }, OPERATOR);
     const { status, body } = await server.call(route, {
       token: admin.accessToken,
       params: { user_id: admin.id },

@@ -5,6 +5,8 @@ import { email as emailField, username as usernameField } from "../../openapi/fi
 import { createHasher } from "../hasher.ts";
 import { requireNewPassword } from "../new_password.ts";
 import { Problem } from "../problem.ts";
+import { addAuditEvents } from "../store/audit.ts";
+import { OPERATOR } from "../store/client.ts";
 import { LOST, untilCommitted } from "../store/kv.ts";
 import { addUser, findAccountByEmail, replaceUser } from "../store/users.ts";
 import { readPassword } from "./password_input.ts";
@@ -42,7 +44,14 @@ async function createAdmin(tool: Tool): Promise<void> {
     const { email, username } = wanted;
     const newUser = { email, username, name: null, locale: null, passwordHash };
     const user = await addUser(tool.kv, change, { newUser, challengeHash: null, role: "admin" });
-    return user === null ? false : await change.commit() || LOST;
+    if (user === null) return false;
+    await addAuditEvents(tool, change, [{
+      type: "account_created",
+      actor: OPERATOR,
+      userId: user.id,
+      details: { role: "admin" },
+    }]);
+    return await change.commit() || LOST;
   });
   if (!isMade) {
     throw new ToolFault("The username is taken, or the address has just got an account: try again");
@@ -50,8 +59,8 @@ async function createAdmin(tool: Tool): Promise<void> {
   say(`${wanted.email} is an admin now, and can sign in.`);
 }
 
-async function promote({ kv }: Tool, userId: string, email: string): Promise<void> {
-  const change = await replaceUser(kv, userId, { role: "admin" });
+async function promote(tool: Tool, userId: string, email: string): Promise<void> {
+  const change = await replaceUser(tool, userId, { role: "admin" }, OPERATOR);
   if (change.outcome !== "changed") throw new ToolFault("The account has just been deleted: try again");
   say(`${email} has an account, which is an admin now. Its password stays as it is.`);
   if (change.user.value.status === "disabled") say("It is disabled, though: another admin can enable it.");

@@ -24,13 +24,13 @@ if (import.meta.main) {
   else await runTool(rotateKeys);
 }
 
-async function rotateKeys({ kv, secrets, config }: Tool): Promise<void> {
+async function rotateKeys(tool: Tool): Promise<void> {
   const { values } = readArguments({
     help: HELP,
     options: { "revoke-old": { type: "boolean" }, "end-sessions": { type: "boolean" } },
   });
-  const rotation = await rotateSigningKey(kv, secrets, {
-    accessTtlMs: config.accessTtlMs,
+  const rotation = await rotateSigningKey(tool, {
+    accessTtlMs: tool.config.accessTtlMs,
     isRevoking: values["revoke-old"] ?? false,
   });
   if (!rotation) {
@@ -45,7 +45,7 @@ async function rotateKeys({ kv, secrets, config }: Tool): Promise<void> {
     say(`The key before it verifies until ${rfc3339(rotation.othersEndAtMs)}; nobody is signed out.`);
   }
   if (values["end-sessions"]) {
-    const count = await removeAllSessions(kv);
+    const count = await removeAllSessions(tool);
     say(`${count} ${count === 1 ? "session has" : "sessions have"} ended: everybody has to sign in again.`);
   }
 }

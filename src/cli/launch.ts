@@ -25,6 +25,7 @@ interface Grant {
 }
 
 const grants: Readonly<Record<string, Grant>> = {
+  "src/cli/audit_verify.ts": { reads: namesOfOutput, writes: namesOfOutput },
   "src/cli/backup.ts": { reads: namesOfOutput, writes: namesOfOutput },
   "src/cli/restore.ts": { reads: (file) => [file, `${file}-wal`] },
   "src/cli/users_import.ts": { reads: (file) => [file] },

@@ -4,8 +4,10 @@
 import { dirname, resolve } from "node:path";
 import { openKeyring, WrongSecretKey } from "../keyring.ts";
 import { readSecretKey } from "../secret_key.ts";
-import { createSecrets } from "../secrets.ts";
+import { createSecrets, type Secrets } from "../secrets.ts";
+import { insertAuditEvent } from "../store/audit.ts";
 import { provePages, removeStore, requireMarker, swapStore } from "../store/backup.ts";
+import { OPERATOR } from "../store/client.ts";
 import { createKv, type Kv } from "../store/kv.ts";
 import { connect, isFile, lockStore } from "../store/open.ts";
 import { removeAllSessions } from "../store/sessions.ts";
@@ -52,8 +54,11 @@ async function restore(): Promise<void> {
     provePages(draft, { name: path });
     const kv = createKv(await connect(draft), Date.now);
     await requireMarker(kv, { name: path });
-    await requireOpenKeys(kv, { path, secretKey: await readSecretKey(config) });
-    const endedCount = values["end-sessions"] ? await removeAllSessions(kv) : null;
+    const secrets = createSecrets(await readSecretKey(config));
+    await requireOpenKeys(kv, secrets, { path });
+    const deps = { kv, secrets, config };
+    await insertAuditEvent(deps, { type: "store_restored", actor: OPERATOR, userId: null });
+    const endedCount = values["end-sessions"] ? await removeAllSessions(deps) : null;
     kv.close();
     const keptPath = `${kvPath}.before-restore-${rfc3339(Date.now()).replaceAll(/[:.]/g, "-")}`;
     const isKept = await swapStore(kvPath, { draft, keptPath });
@@ -89,10 +94,11 @@ async function copyIfThere(from: string, to: string): Promise<boolean> {
 
 async function requireOpenKeys(
   kv: Kv,
-  { path, secretKey }: { readonly path: string; readonly secretKey: string },
+  secrets: Secrets,
+  { path }: { readonly path: string },
 ): Promise<void> {
   try {
-    await openKeyring(kv, createSecrets(secretKey));
+    await openKeyring(kv, secrets);
   } catch (error) {
     if (!(error instanceof WrongSecretKey)) throw error;
     throw new ToolFault(`${path} was made under another SECRET_KEY: set that one, then restore`);

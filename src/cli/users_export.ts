@@ -1,7 +1,8 @@
 // `deno task users:export [FILE]`: every account as a line of JSON, with its password's hash, in the form that
 // users:import reads.
 
-import type { Kv } from "../store/kv.ts";
+import { insertAuditEvent } from "../store/audit.ts";
+import { OPERATOR } from "../store/client.ts";
 import { collectAccounts } from "../store/users.ts";
 import { formatUserLine } from "../transfer/user_line.ts";
 import { writeOutput } from "./output_file.ts";
@@ -25,26 +26,27 @@ if (import.meta.main) {
   else await runTool(exportUsers);
 }
 
-async function exportUsers({ kv }: Tool): Promise<void> {
+async function exportUsers(tool: Tool): Promise<void> {
   const { values, positionals: [path] } = readArguments({
     help: HELP,
     options: { force: { type: "boolean" } },
     operandsMax: 1,
   });
   complain("These lines hold personal data and password hashes: keep them as safe as the store.");
-  if (!path) return await writeAccounts(kv, Deno.stdout);
+  if (!path) return await writeAccounts(tool, Deno.stdout);
   await writeOutput(path, { isForced: values.force ?? false }, async (draft) => {
     using file = await Deno.open(draft, { write: true });
-    await writeAccounts(kv, file);
+    await writeAccounts(tool, file);
   });
 }
 
-async function writeAccounts(kv: Kv, output: Output): Promise<void> {
+async function writeAccounts(tool: Tool, output: Output): Promise<void> {
+  await insertAuditEvent(tool, { type: "users_exported", actor: OPERATOR, userId: null });
   const encoder = new TextEncoder();
   let count = 0;
   let cursor: string | null = null;
   do {
-    const page: Awaited<ReturnType<typeof collectAccounts>> = await collectAccounts(kv, { cursor });
+    const page: Awaited<ReturnType<typeof collectAccounts>> = await collectAccounts(tool.kv, { cursor });
     const lines = page.accounts.map((account) => `${formatUserLine(account)}\n`);
     await writeAll(output, encoder.encode(lines.join("")));
     count += lines.length;

@@ -2,6 +2,8 @@
 // nothing is written before all of it has been judged. Each account is one commit, so that none is ever half there.
 
 import { NO_PASSWORD_HASH } from "../hasher.ts";
+import { insertAuditEvent } from "../store/audit.ts";
+import { OPERATOR } from "../store/client.ts";
 import { type Kv, LOST, untilCommitted } from "../store/kv.ts";
 import { addUser } from "../store/users.ts";
 import { findFileFault, judgeFile, type Verdict } from "../transfer/verdict.ts";
@@ -54,7 +56,8 @@ if (import.meta.main) {
   else await runTool(importUsers);
 }
 
-async function importUsers({ kv }: Tool): Promise<void> {
+async function importUsers(tool: Tool): Promise<void> {
+  const { kv } = tool;
   const wanted = readWanted();
   const fileFault = await findFileFault(wanted.path);
   if (fileFault) throw new ToolFault(fileFault);
@@ -66,6 +69,13 @@ async function importUsers({ kv }: Tool): Promise<void> {
   }
   if (tally.fresh + tally.existing === 0) throw new ToolFault(`${wanted.path} has no account to import.`);
   if (wanted.isDryRun) return say(`${tally.fresh} would be imported; nothing was, because of --dry-run.`);
+  // Before the first of them: so it is told even when this is killed half-way.
+  await insertAuditEvent(tool, {
+    type: "users_imported",
+    actor: OPERATOR,
+    userId: null,
+    details: { accounts: String(tally.fresh) },
+  });
   say(`${await insertAll(kv, wanted)} imported.`);
 }
 

@@ -19,6 +19,8 @@ import { requireUser } from "../gate.ts";
 import { invalid, Problem } from "../problem.ts";
 import { byChallenge, byNetwork, byUser } from "../rate_limit.ts";
 import { isLastAdmin } from "../store/admins.ts";
+import { insertAuditEvent } from "../store/audit.ts";
+import { owner } from "../store/client.ts";
 import { attemptCode } from "../store/challenges.ts";
 import { addConfirmedDeletion, finishDeletion, insertDeletion } from "../store/deletion.ts";
 import { addEmailChange, insertEmailChange } from "../store/email_change.ts";
@@ -35,7 +37,8 @@ export function registerAccount(app: App, deps: Deps): void {
   });
 
   app.openapi({ ...updateMe, middleware: signedIn }, async (c) => {
-    const change = await replaceUser(deps.kv, c.var.user.value.id, c.req.valid("json"));
+    const userId = c.var.user.value.id;
+    const change = await replaceUser(deps, userId, c.req.valid("json"), owner(userId, c.var.client));
     if (change.outcome === "username_taken") throw new Problem("username_taken");
     if (change.outcome !== "changed") throw new Problem("token_invalid");
     isUnchanged(c, change.user);
@@ -44,12 +47,12 @@ export function registerAccount(app: App, deps: Deps): void {
 
   app.openapi({ ...requestEmailChange, middleware: requireUser(deps, byUser("password")) }, async (c) => {
     const { new_email: newEmail, current_password } = c.req.valid("json");
-    const user = c.var.user.value;
-    await requireCurrentPassword(deps, user, current_password);
+    const { user: { value: user }, client } = c.var;
+    await requireCurrentPassword(deps, { user, client }, current_password);
     if (newEmail === user.email) {
       throw invalid({ pointer: "/new_email", code: "email_unchanged", message: "Is your address already" });
     }
-    const challenge = await insertEmailChange(deps, { user, newEmail, client: c.var.client });
+    const challenge = await insertEmailChange(deps, { user, newEmail, client });
     if (challenge === "gone") throw new Problem("token_invalid");
     return c.json(viewChallenge(deps, challenge), 202);
   });
@@ -59,7 +62,7 @@ export function registerAccount(app: App, deps: Deps): void {
     const { user: { value: { id: userId } }, session, client } = c.var;
     const attempt = await attemptCode(
       deps,
-      { purpose: "email_change", challengeId, plainCode, userId },
+      { purpose: "email_change", challengeId, plainCode, userId, client },
       (change, { codeEpoch, email: newEmail }) =>
         addEmailChange(deps, change, {
           userId,
@@ -80,7 +83,7 @@ export function registerAccount(app: App, deps: Deps): void {
   app.openapi({ ...requestAccountDeletion, middleware: signedIn }, async (c) => {
     const user = c.var.user.value;
     if (await isLastAdmin(deps.kv, user)) throw new Problem("last_admin");
-    const challenge = await insertDeletion(deps, user);
+    const challenge = await insertDeletion(deps, { user, client: c.var.client });
     if (challenge === "gone") throw new Problem("token_invalid");
     return c.json(viewChallenge(deps, challenge), 202);
   });
@@ -90,7 +93,7 @@ export function registerAccount(app: App, deps: Deps): void {
     const { user: { value: { id: userId } }, client } = c.var;
     const attempt = await attemptCode(
       deps,
-      { purpose: "account_deletion", challengeId, plainCode, userId },
+      { purpose: "account_deletion", challengeId, plainCode, userId, client },
       (change, { codeEpoch }) => addConfirmedDeletion(deps, change, { userId, codeEpoch, client }),
     );
     if (requireOpened(attempt) === "last_admin") throw new Problem("last_admin");
@@ -99,6 +102,10 @@ export function registerAccount(app: App, deps: Deps): void {
   });
 
   app.openapi({ ...exportMe, middleware: signedIn }, async (c) => {
+    const userId = c.var.user.value.id;
+    const actor = owner(userId, c.var.client);
+    // Told before it is done: nobody takes an account along unseen.
+    await insertAuditEvent(deps, { type: "data_exported", actor, userId });
     return c.json(await exportAccount(deps, c.var), 200);
   });
 }

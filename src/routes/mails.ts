@@ -7,6 +7,7 @@ import type { Deps } from "../deps.ts";
 import { requireAdmin } from "../gate.ts";
 import { viewMail } from "../mail_view.ts";
 import { invalid, Problem } from "../problem.ts";
+import { admin } from "../store/client.ts";
 import { reviveMail } from "../store/mails.ts";
 import { collectMails, findMail } from "../store/mail_lists.ts";
 
@@ -23,7 +24,8 @@ export function registerMails(app: App, deps: Deps): void {
 
   app.openapi({ ...retryMail, middleware: adminOnly }, async (c) => {
     const { mail_id: mailId } = c.req.valid("param");
-    const isRevived = await reviveMail(deps.kv, mailId);
+    const actor = admin(c.var.user.value.id, c.var.client);
+    const isRevived = await reviveMail(deps, mailId, actor);
     if (isRevived === false) {
       throw invalid({
         pointer: "/param/mail_id",

@@ -14,6 +14,7 @@ import { admitAnyone, requireUser } from "../gate.ts";
 import { requireNewPassword } from "../new_password.ts";
 import { Problem } from "../problem.ts";
 import { byAddress, byChallenge, byNetwork, byUser } from "../rate_limit.ts";
+import { anyone } from "../store/client.ts";
 import { attemptCode, insertChallenge } from "../store/challenges.ts";
 import * as passwords from "../store/passwords.ts";
 import { findAccountByEmail } from "../store/users.ts";
@@ -30,6 +31,7 @@ export function registerPasswords(app: App, deps: Deps): void {
       userId: user?.id ?? null,
       codeEpoch: user?.codeEpoch ?? 0,
       payload: {},
+      actor: anyone(c.var.client),
     });
     return c.json(viewChallenge(deps, challenge), 202);
   });
@@ -39,7 +41,7 @@ export function registerPasswords(app: App, deps: Deps): void {
     const { challenge_id: challengeId, code: plainCode } = c.req.valid("json");
     const attempt = await attemptCode(
       deps,
-      { purpose: "password_reset", challengeId, plainCode, userId: null },
+      { purpose: "password_reset", challengeId, plainCode, userId: null, client: c.var.client },
       (change, challenge) => passwords.addResetToken(deps, change, challenge),
     );
     return c.json({
@@ -62,14 +64,15 @@ export function registerPasswords(app: App, deps: Deps): void {
   app.openapi({ ...changePassword, middleware: requireUser(deps, byUser("password")) }, async (c) => {
     const { current_password, new_password: plainPassword } = c.req.valid("json");
     const user = c.var.user.value;
-    const verified = await requireCurrentPassword(deps, user, current_password);
+    const { client } = c.var;
+    const verified = await requireCurrentPassword(deps, { user, client }, current_password);
     await requireNewPassword(deps, { member: "new_password", plainPassword }, user);
     const isChanged = await passwords.changePassword(deps, {
       userId: user.id,
       verified,
       passwordHash: await deps.hasher.hash(plainPassword),
       keptSessionId: c.var.session.value.id,
-      client: c.var.client,
+      client,
     });
     if (!isChanged) throw new Problem("password_invalid");
     return c.body(null, 204);

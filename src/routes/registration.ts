@@ -10,6 +10,8 @@ import { viewSignedIn } from "../grant.ts";
 import { requireNewPassword } from "../new_password.ts";
 import { Problem } from "../problem.ts";
 import { byChallenge, byNetwork } from "../rate_limit.ts";
+import { addAuditEvents } from "../store/audit.ts";
+import { anyone, owner } from "../store/client.ts";
 import { attemptCode, insertChallenge, resendCode } from "../store/challenges.ts";
 import { addSession } from "../store/sessions.ts";
 import { addUser, addUsernameReservation, isUsernameFree } from "../store/users.ts";
@@ -30,6 +32,7 @@ export function registerRegistration(app: App, deps: Deps): void {
         userId: null,
         codeEpoch: 0,
         payload: { passwordHash, username, name, locale },
+        actor: anyone(c.var.client),
       },
       async (change, begun) => {
         if (username === null) return "joined";
@@ -45,12 +48,21 @@ export function registerRegistration(app: App, deps: Deps): void {
     { ...verifyOtp, middleware: admitAnyone(deps, byNetwork("otp"), byChallenge("otp")) },
     async (c) => {
       const { challenge_id: challengeId, code: plainCode } = c.req.valid("json");
+      const { client } = c.var;
       const attempt = await attemptCode(
         deps,
-        { purpose: "registration", challengeId, plainCode, userId: null },
+        { purpose: "registration", challengeId, plainCode, userId: null, client },
         async (change, { email, payload, challengeHash }) => {
           const user = await addUser(deps.kv, change, { newUser: { email, ...payload }, challengeHash });
-          return user && addSession(deps, change, { user, client: c.var.client });
+          if (!user) return null;
+          const grant = addSession(deps, change, { user, client });
+          await addAuditEvents(deps, change, [{
+            type: "account_created",
+            actor: owner(user.id, client),
+            userId: user.id,
+            details: { session_id: grant.session.id },
+          }]);
+          return grant;
         },
       );
       return c.json(await viewSignedIn(deps, requireOpened(attempt)), 201);
@@ -58,7 +70,7 @@ export function registerRegistration(app: App, deps: Deps): void {
   );
 
   app.openapi({ ...resendOtp, middleware: admitAnyone(deps) }, async (c) => {
-    const resend = await resendCode(deps, c.req.valid("json").challenge_id);
+    const resend = await resendCode(deps, c.req.valid("json").challenge_id, c.var.client);
     if (resend.outcome === "dead") throw new Problem("otp_expired");
     if (resend.outcome === "early") {
       throw new Problem("rate_limited", { policy: "resend", retry_after: resend.retryAfterSeconds });

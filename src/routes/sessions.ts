@@ -17,8 +17,8 @@ import { viewSignedIn, viewTokens } from "../grant.ts";
 import { Problem } from "../problem.ts";
 import { byLoginAccount, byNetwork } from "../rate_limit.ts";
 import { viewSession } from "../session_view.ts";
-import { occasion } from "../store/client.ts";
-import { addMail } from "../store/mails.ts";
+import { insertAuditEvent } from "../store/audit.ts";
+import { anyone, owner } from "../store/client.ts";
 import { findRefreshTokenOwner, rotateRefreshToken } from "../store/rotation.ts";
 import { collectSessions, insertSession, removeOtherSessions, removeSession } from "../store/sessions.ts";
 import { findAccountByEmail, replacePasswordHash } from "../store/users.ts";
@@ -29,15 +29,24 @@ export function registerSessions(app: App, deps: Deps): void {
     const account = await findAccountByEmail(deps.kv, email);
     // Hash in any case: an unknown address takes as long as a wrong password.
     const isRight = await deps.hasher.verify(password, account?.credential.value.passwordHash ?? null);
-    if (!account || !isRight) throw new Problem("credentials_invalid");
-    if (account.user.value.status === "disabled") throw new Problem("account_disabled");
+    const refuse = async (
+      code: "credentials_invalid" | "account_disabled",
+      cause: string,
+    ): Promise<never> => {
+      const [actor, userId] = [anyone(c.var.client), account?.user.value.id ?? null];
+      await insertAuditEvent(deps, { type: "sign_in_failed", actor, userId, cause });
+      throw new Problem(code);
+    };
+    if (!account) return await refuse("credentials_invalid", "account_unknown");
+    if (!isRight) return await refuse("credentials_invalid", "password_wrong");
+    if (account.user.value.status === "disabled") return await refuse("account_disabled", "account_disabled");
 
     const grant = await insertSession(
       deps,
       { user: account.user.value, credential: account.credential.value },
       c.var.client,
     );
-    if (!grant) throw new Problem("credentials_invalid");
+    if (!grant) return await refuse("credentials_invalid", "account_changed");
     if (deps.hasher.needsRehash(account.credential.value.passwordHash)) {
       const passwordHash = await deps.hasher.hash(password);
       // A lost race means that somebody else has just set a newer one.
@@ -47,16 +56,7 @@ export function registerSessions(app: App, deps: Deps): void {
   });
 
   app.openapi({ ...refreshTokens, middleware: admitAnyone(deps) }, async (c) => {
-    const rotation = await rotateRefreshToken(
-      deps,
-      c.req.valid("json").refresh_token,
-      (change, user) =>
-        addMail(deps, change, {
-          to: user.email,
-          userId: user.id,
-          content: { kind: "refresh_token_replayed", ...occasion(deps, c.var.client) },
-        }),
-    );
+    const rotation = await rotateRefreshToken(deps, c.req.valid("json").refresh_token, c.var.client);
     if (rotation.outcome === "invalid") throw new Problem("refresh_token_invalid");
     if (rotation.outcome === "disabled") throw new Problem("account_disabled");
     if (rotation.outcome === "reused") throw new Problem("refresh_token_reused");
@@ -82,11 +82,12 @@ export function registerSessions(app: App, deps: Deps): void {
 
   app.openapi({ ...logout, middleware: requireUser(deps) }, async (c) => {
     const userId = c.var.user.value.id;
-    await removeSession(deps.kv, { userId, sessionId: c.var.session.value.id });
+    const actor = owner(userId, c.var.client);
+    await removeSession(deps, { userId, sessionId: c.var.session.value.id }, actor);
     const other = c.req.valid("json").refresh_token;
     // RFC 7009 §2.2: a token that is not good any more, or not the caller's, is no error.
-    const owner = other === undefined ? null : await findRefreshTokenOwner(deps, other);
-    if (owner?.userId === userId) await removeSession(deps.kv, owner);
+    const named = other === undefined ? null : await findRefreshTokenOwner(deps, other);
+    if (named?.userId === userId) await removeSession(deps, named, actor);
     return c.body(null, 204);
   });
 
@@ -106,16 +107,19 @@ export function registerSessions(app: App, deps: Deps): void {
 
   app.openapi({ ...endSession, middleware: requireUser(deps) }, async (c) => {
     const { session_id: sessionId } = c.req.valid("param");
-    const isEnded = await removeSession(deps.kv, { userId: c.var.user.value.id, sessionId });
+    const userId = c.var.user.value.id;
+    const isEnded = await removeSession(deps, { userId, sessionId }, owner(userId, c.var.client));
     if (!isEnded) throw new Problem("session_not_found");
     return c.body(null, 204);
   });
 
   app.openapi({ ...endOtherSessions, middleware: requireUser(deps) }, async (c) => {
-    await removeOtherSessions(deps.kv, {
-      userId: c.var.user.value.id,
-      keptSessionId: c.var.session.value.id,
-    });
+    const userId = c.var.user.value.id;
+    await removeOtherSessions(
+      deps,
+      { userId, keptSessionId: c.var.session.value.id },
+      owner(userId, c.var.client),
+    );
     return c.body(null, 204);
   });
 }

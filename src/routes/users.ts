@@ -8,6 +8,7 @@ import type { Deps } from "../deps.ts";
 import { isUnchanged } from "../etag.ts";
 import { requireAdmin } from "../gate.ts";
 import { Problem } from "../problem.ts";
+import { admin } from "../store/client.ts";
 import { removeUser } from "../store/deletion.ts";
 import { removeOtherSessions } from "../store/sessions.ts";
 import { collectUsers } from "../store/user_index.ts";
@@ -33,7 +34,8 @@ export function registerUsers(app: App, deps: Deps): void {
   });
 
   app.openapi({ ...updateUser, middleware: adminOnly }, async (c) => {
-    const change = await replaceUser(deps.kv, c.req.valid("param").user_id, c.req.valid("json"));
+    const actor = admin(c.var.user.value.id, c.var.client);
+    const change = await replaceUser(deps, c.req.valid("param").user_id, c.req.valid("json"), actor);
     if (change.outcome === "last_admin") throw new Problem("last_admin");
     // No username is set here, so that none can be taken.
     if (change.outcome !== "changed") throw new Problem("user_not_found");
@@ -42,7 +44,8 @@ export function registerUsers(app: App, deps: Deps): void {
   });
 
   app.openapi({ ...deleteUser, middleware: adminOnly }, async (c) => {
-    const outcome = await removeUser(deps, c.req.valid("param").user_id);
+    const actor = admin(c.var.user.value.id, c.var.client);
+    const outcome = await removeUser(deps, c.req.valid("param").user_id, actor);
     if (outcome === "missing") throw new Problem("user_not_found");
     if (outcome === "last_admin") throw new Problem("last_admin");
     return c.body(null, 204);
@@ -51,7 +54,8 @@ export function registerUsers(app: App, deps: Deps): void {
   app.openapi({ ...endUserSessions, middleware: adminOnly }, async (c) => {
     const { user_id: userId } = c.req.valid("param");
     if (!await findUser(deps.kv, userId)) throw new Problem("user_not_found");
-    await removeOtherSessions(deps.kv, { userId, keptSessionId: null });
+    const actor = admin(c.var.user.value.id, c.var.client);
+    await removeOtherSessions(deps, { userId, keptSessionId: null }, actor);
     return c.body(null, 204);
   });
 }

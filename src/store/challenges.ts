@@ -6,6 +6,8 @@ import { hashCode } from "../code.ts";
 import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
 import { digest, isSameHash } from "../secrets.ts";
+import { addAuditEvents, type AuditDraft, insertAuditEvent } from "./audit.ts";
+import { type Actor, anyone, type Client, owner } from "./client.ts";
 import { challengeLifeMaxMs, isCodeAlive, RESENDS_MAX, WRONG_GUESSES_MAX } from "./code_life.ts";
 import { addCode } from "./code_sending.ts";
 import { addHoldEnd, addWrongGuess, findGuessBudget } from "./guess_budget.ts";
@@ -34,6 +36,8 @@ export interface ChallengeDraft<Purpose extends ChallengePurpose> {
   readonly userId: string | null;
   readonly codeEpoch: number;
   readonly payload: ChallengePayloads[Purpose];
+  /** Who begins it. */
+  readonly actor: Actor;
 }
 
 /** A challenge as its caller sees it. */
@@ -62,6 +66,7 @@ export interface Guess<Purpose extends ChallengePurpose> {
   readonly plainCode: string;
   /** Of the signed-in caller; null on public routes. */
   readonly userId: string | null;
+  readonly client: Client;
 }
 
 /** A challenge whose code was right, before the commit that uses it up. */
@@ -108,8 +113,15 @@ export function insertChallenge<Purpose extends ChallengePurpose, Outcome extend
       createdAtMs: now,
     };
     const endsAtMs = draft.purpose === "registration" ? now + config.registrationTtlMs : Infinity;
-    const { email } = draft;
-    const code = await addCode(deps, change, { challengeId, email, endsAtMs, codeNumber: 1, ...base });
+    const { email, actor } = draft;
+    const code = await addCode(deps, change, {
+      challengeId,
+      email,
+      endsAtMs,
+      codeNumber: 1,
+      actor,
+      ...base,
+    });
     const expiresAtMs = expiryOf(draft.purpose, { endsAtMs, ...code });
     change.set(keys.challenge(challengeHash), { ...base, ...code, expiresAtMs });
     const outcome = await join(change, { challengeHash, expiresAtMs });
@@ -136,7 +148,7 @@ export async function addReplacement(
 }
 
 /** Mails a new code for a living challenge; the old code dies with the same commit. */
-export function resendCode(deps: StoreDeps, challengeId: string): Promise<Resend> {
+export function resendCode(deps: StoreDeps, challengeId: string, client: Client): Promise<Resend> {
   const { kv, secrets, nowMs } = deps;
   const challengeHash = digest(challengeId);
   return untilCommitted(async (): Promise<Resend | typeof LOST> => {
@@ -159,6 +171,7 @@ export function resendCode(deps: StoreDeps, challengeId: string): Promise<Resend
       endsAtMs,
       email: sealed.email,
       codeNumber: challenge.codeNumber + 1,
+      actor: anyone(client),
     });
     const expiresAtMs = expiryOf(challenge.purpose, { endsAtMs, ...code });
     const renewed = { ...challenge, ...code, expiresAtMs };
@@ -180,8 +193,12 @@ export function attemptCode<Purpose extends ChallengePurpose, Result>(
   const challengeHash = digest(guess.challengeId);
   return untilCommitted(async (): Promise<Attempt<Result> | typeof LOST> => {
     const entry = await kv.find(keys.challenge(challengeHash));
-    if (!isPresent(entry) || !isOpenTo(entry.value, guess, nowMs())) return { outcome: "dead" };
+    if (!isPresent(entry) || !isOpenTo(entry.value, guess)) return { outcome: "dead" };
     const challenge = entry.value;
+    if (!isCodeAlive(challenge, nowMs())) {
+      await insertAuditEvent(deps, failureOf(challenge, guess, "expired"));
+      return { outcome: "dead" };
+    }
     const change = kv.change().check(entry);
     const budget = await findGuessBudget(kv, challenge.guessSubject);
 
@@ -191,6 +208,7 @@ export function attemptCode<Purpose extends ChallengePurpose, Result>(
         challenge,
         nowMs: nowMs(),
       });
+      await addAuditEvents(deps, change, [failureOf(challenge, guess, "wrong")]);
       return await change.commit()
         ? { outcome: "wrong", attemptsRemaining: challenge.guessesAllowed - wrongGuesses }
         : LOST;
@@ -207,10 +225,17 @@ export function attemptCode<Purpose extends ChallengePurpose, Result>(
 }
 
 /** The same answer for everything that is not to be guessed at: contract §6.2. */
-function isOpenTo(challenge: ChallengeRecord, guess: Guess<ChallengePurpose>, nowMs: number): boolean {
-  if (challenge.purpose !== guess.purpose) return false;
-  if (guess.userId !== null && challenge.userId !== guess.userId) return false;
-  return isCodeAlive(challenge, nowMs);
+function isOpenTo(challenge: ChallengeRecord, guess: Guess<ChallengePurpose>): boolean {
+  return challenge.purpose === guess.purpose && (guess.userId === null || challenge.userId === guess.userId);
+}
+
+function failureOf(
+  { purpose, userId }: ChallengeRecord,
+  guess: Guess<ChallengePurpose>,
+  cause: "wrong" | "expired",
+): AuditDraft {
+  const actor = guess.userId === null ? anyone(guess.client) : owner(guess.userId, guess.client);
+  return { type: "code_failed", actor, userId, cause, details: { purpose } };
 }
 
 /** Whether its owner, who asked for it signed in, has made it void. Of a reset a stranger is not to learn as much. */

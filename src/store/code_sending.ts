@@ -6,6 +6,8 @@ import type { Deps } from "../deps.ts";
 import type { MailContent } from "../mail/content.ts";
 import { digest } from "../secrets.ts";
 import { admitOne } from "../window.ts";
+import { addAuditEvents } from "./audit.ts";
+import type { Actor } from "./client.ts";
 import { addHold, findGuessBudget } from "./guess_budget.ts";
 import { type ChallengePurpose, type ChallengeRecord, keys, type UserRecord } from "./keys.ts";
 import type { Change } from "./kv.ts";
@@ -18,7 +20,12 @@ type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox"
 export type CodeDraft =
   & Pick<ChallengeRecord, "purpose" | "userId" | "codeEpoch" | "codeNumber">
   & Pick<ChallengeRecord, "guessSubject" | "wrongGuesses" | "guessesAllowed" | "guessesHeldAtMs">
-  & { readonly challengeId: string; readonly email: string; readonly endsAtMs: number };
+  & {
+    readonly challengeId: string;
+    readonly email: string;
+    readonly endsAtMs: number;
+    readonly actor: Actor;
+  };
 
 /** What a challenge holds of its newest code. */
 export type CodeFields = Pick<
@@ -55,7 +62,7 @@ export async function addCode(
   change.check(user);
   const content = await codeMail(deps, { purpose, email, code: spellCode(plainCode) });
   const isRecipient = await hasRecipient(deps, draft, user.value);
-  addMail(deps, change, {
+  const mailId = addMail(deps, change, {
     to: email,
     userId: user.value?.id ?? null,
     content,
@@ -63,6 +70,17 @@ export async function addCode(
     // A mail that belongs to no code of the challenge costs the same, and is dropped instead of sent.
     challenge: { hash: digest(challengeId), codeNumber: permit.isAdmitted && isRecipient ? codeNumber : 0 },
   });
+  const about = { actor: draft.actor, userId: user.value?.id ?? null };
+  await addAuditEvents(deps, change, [
+    permit.isAdmitted && isRecipient
+      ? { type: "code_sent", ...about, details: { purpose, mail_id: mailId } }
+      : {
+        type: "code_withheld",
+        ...about,
+        cause: isRecipient ? "mail_limit" : "no_recipient",
+        details: { purpose },
+      },
+  ]);
   return {
     codeHash: hashCode(secrets, challengeId, plainCode),
     codeNumber,

@@ -5,6 +5,8 @@
 import type { Deps } from "../deps.ts";
 import type { MailContent } from "../mail/content.ts";
 import { addAdminCount } from "./admins.ts";
+import { addAuditEvents } from "./audit.ts";
+import { wipeOrigins } from "./audit_origins.ts";
 import { addReplacement, insertChallenge, type IssuedChallenge } from "./challenges.ts";
 import { keys, type TombstoneRecord, type UserRecord } from "./keys.ts";
 import {
@@ -19,7 +21,7 @@ import {
 } from "./kv.ts";
 import { addMail } from "./mails.ts";
 import { removeMailsOf } from "./mail_lists.ts";
-import { type Client, occasion } from "./client.ts";
+import { type Actor, type Client, occasion, owner } from "./client.ts";
 import { addSessionsEnd } from "./sessions.ts";
 import { addUserIndex } from "./user_index.ts";
 import { findUser, hashEmail } from "./users.ts";
@@ -35,11 +37,12 @@ const STEP = 200;
  */
 export async function insertDeletion(
   deps: StoreDeps,
-  user: UserRecord,
+  { user, client }: { readonly user: UserRecord; readonly client: Client },
 ): Promise<IssuedChallenge | "gone"> {
   const purpose = "account_deletion";
   const { id: userId, email, codeEpoch } = user;
-  const draft = { purpose, email, userId, codeEpoch, payload: {} } as const;
+  const actor = owner(userId, client);
+  const draft = { purpose, email, userId, codeEpoch, payload: {}, actor } as const;
   return await insertChallenge(deps, draft, async (change, { challengeHash }) => {
     const account = await findUser(deps.kv, userId);
     if (!account) return "gone";
@@ -65,20 +68,23 @@ export async function addConfirmedDeletion(
   const user = await findUser(deps.kv, userId);
   if (user?.value.codeEpoch !== codeEpoch) return null;
   const notice: MailContent = { kind: "account_deleted", ...occasion(deps, client) };
-  return await addDeletion(deps, change, { user, notice }) ? "deleted" : "last_admin";
+  return await addDeletion(deps, change, { user, notice, actor: owner(userId, client) })
+    ? "deleted"
+    : "last_admin";
 }
 
 /** Deletes an account for an admin, and mails its owner. The last active admin stays. */
 export async function removeUser(
   deps: StoreDeps,
   userId: string,
+  actor: Actor,
 ): Promise<"removed" | "missing" | "last_admin"> {
   const outcome = await untilCommitted(async () => {
     const user = await findUser(deps.kv, userId);
     if (!user) return "missing";
     const change = deps.kv.change();
     const notice: MailContent = { kind: "account_deleted_by_admin" };
-    if (!await addDeletion(deps, change, { user, notice })) return "last_admin";
+    if (!await addDeletion(deps, change, { user, notice, actor })) return "last_admin";
     return await change.commit() ? "removed" : LOST;
   });
   if (outcome === "removed") await finishDeletion(deps, userId);
@@ -89,7 +95,11 @@ export async function removeUser(
 async function addDeletion(
   deps: StoreDeps,
   change: Change,
-  { user, notice }: { readonly user: Present<UserRecord>; readonly notice: MailContent },
+  { user, notice, actor }: {
+    readonly user: Present<UserRecord>;
+    readonly notice: MailContent;
+    readonly actor: Actor;
+  },
 ): Promise<boolean> {
   const { kv, secrets } = deps;
   const { id: userId, email, username } = user.value;
@@ -103,6 +113,7 @@ async function addDeletion(
     addressHash: secrets.mac("address", email),
   });
   addMail(deps, change, { to: email, userId: null, content: notice });
+  await addAuditEvents(deps, change, [{ type: "account_deleted", actor, userId }]);
   return true;
 }
 
@@ -135,6 +146,7 @@ async function clear(kv: Kv, { userId, addressHash }: TombstoneRecord): Promise<
       await kv.change().remove(...page.map(({ key }) => key)).commit();
     }
   }
+  await wipeOrigins(kv, userId);
   await removeMailsOf(kv, userId);
   await removeMailsOf(kv, addressHash);
   const change = kv.change()

@@ -6,7 +6,8 @@ import { keys, type UserRecord } from "./keys.ts";
 import { addReplacement, insertChallenge, type IssuedChallenge } from "./challenges.ts";
 import { type Change, isPresent } from "./kv.ts";
 import { addMail } from "./mails.ts";
-import { type Client, occasion } from "./client.ts";
+import { addAuditEvents } from "./audit.ts";
+import { type Client, occasion, owner } from "./client.ts";
 import { nextEpoch } from "./passwords.ts";
 import { addSessionsEnd } from "./sessions.ts";
 import { addUserIndex } from "./user_index.ts";
@@ -33,6 +34,7 @@ export async function insertEmailChange(
     userId: user.id,
     codeEpoch: user.codeEpoch,
     payload: {},
+    actor: owner(user.id, client),
   } as const;
   return await insertChallenge(deps, draft, async (change, { challengeHash }) => {
     const account = await findUser(deps.kv, user.id);
@@ -83,5 +85,6 @@ export async function addEmailChange(
       },
     });
   }
+  await addAuditEvents(deps, change, [{ type: "email_changed", actor: owner(userId, client), userId }]);
   return true;
 }

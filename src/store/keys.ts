@@ -2,6 +2,7 @@
 // a copy. Addresses, networks and codes become keys only as hashes, but for `users_by_text`: a hash has no prefix to
 // search by. A record with `expiresAtMs` ends by itself.
 
+import type { AuditEventRecord, AuditHeadRecord, AuditPlaceRecord, AuditType } from "./audit_event.ts";
 import type { Key } from "./kv.ts";
 
 /** A person's account. Written by store/users.ts; lives until the account is deleted. */
@@ -131,6 +132,8 @@ export interface WindowRecord {
   readonly stampsMs: readonly number[];
   /** How many were admitted at the stamp of the same index. */
   readonly counts: readonly number[];
+  /** When the audit trail was last told that it is full. */
+  readonly toldAtMs?: number;
   readonly expiresAtMs: number;
 }
 
@@ -273,6 +276,15 @@ export const keys = {
   mailIn: (state: MailState, mailId: string) => key<MailPlaceRecord>("mails_by_state", state, mailId),
   mailbox: () => key<MailboxRecord>("mailbox"),
   mailboxItem: (mailId: string) => key<MailboxRecord>("mailbox", mailId),
+
+  auditEvents: () => key<AuditEventRecord>("audit_events"),
+  auditEvent: (eventId: string) => key<AuditEventRecord>("audit_events", eventId),
+  auditEventsOf: (userId: string) => key<AuditPlaceRecord>("audit_by_user", userId),
+  auditEventOf: (userId: string, eventId: string) => key<AuditPlaceRecord>("audit_by_user", userId, eventId),
+  auditEventsOn: (type: AuditType) => key<AuditPlaceRecord>("audit_by_type", type),
+  auditEventOn: (type: AuditType, eventId: string) => key<AuditPlaceRecord>("audit_by_type", type, eventId),
+  auditHeads: () => key<AuditHeadRecord>("audit_heads"),
+  auditHead: (chain: string) => key<AuditHeadRecord>("audit_heads", chain),
 
   signingKeys: () => key<SigningKeyRecord>("signing_keys"),
   signingKey: (kid: string) => key<SigningKeyRecord>("signing_keys", kid),

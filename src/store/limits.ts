@@ -6,13 +6,17 @@ import { blockSize, createLeases, isUsable, type Lease, renew, standingOf, useOn
 import type { Policy, PolicyName } from "../policy.ts";
 import { createTurns } from "../turns.ts";
 import { charge, refund, type Standing, weigh, type WindowStanding } from "../window.ts";
+import { addAuditEvents, type AuditDeps, type AuditDraft } from "./audit.ts";
+import { anyone, type Client, owner } from "./client.ts";
 import { keys, type WindowRecord } from "./keys.ts";
-import { type Kv, LOST, untilCommitted } from "./kv.ts";
+import { LOST, untilCommitted } from "./kv.ts";
 
 /** Who counts under a policy. `subject` becomes part of a key: an id, or a hash of an address or network. */
 export interface Subject {
   readonly policy: PolicyName;
   readonly subject: string;
+  /** The account it stands for; null when that is a network or a challenge, or nobody's address. */
+  readonly userId: string | null;
 }
 
 /** The answer to one request. */
@@ -42,26 +46,32 @@ export interface Quota {
 /** The one question that a gate has. */
 export interface Limits {
   /**
-   * Admits a request for all its subjects, or refuses it and takes nothing from any. Policies that are off admit.
-   * At most ten subjects. Throws StoreUnavailable when the store does not decide: nothing is admitted then.
+   * Admits a request of `client` for all its subjects, or refuses it and takes nothing from any. Policies that are off
+   * admit. At most eight subjects. Who takes the last permit of a window is in the audit trail, once in that window.
+   * Throws StoreUnavailable when the store does not decide: nothing is admitted then.
    */
-  admit(subjects: readonly Subject[]): Promise<Verdict>;
+  admit(subjects: readonly Subject[], client: Client): Promise<Verdict>;
 }
+
+type LimitDeps = AuditDeps & {
+  readonly config: { readonly policies: Readonly<Record<PolicyName, Policy>> };
+};
 
 const LEASES_MAX = 50_000;
 
 /** The limits of one process. Several over one store, as several servers are, never admit more than one would. */
-export function createLimits(kv: Kv, policies: Readonly<Record<PolicyName, Policy>>): Limits {
+export function createLimits(deps: LimitDeps): Limits {
+  const { kv, config: { policies } } = deps;
   const takeTurns = createTurns();
   const leases = createLeases({ leasesMax: LEASES_MAX });
 
   return {
-    admit(subjects): Promise<Verdict> {
+    admit(subjects, client): Promise<Verdict> {
       const named = nameOnce(subjects, policies);
       return takeTurns(named.map(({ id }) => id), async () => {
         // Taken out, so that after a commit whose outcome nobody knows no lease is left that it may have refunded.
         const asked = named.map((one) => ({ ...one, lease: leases.take(one.id) }));
-        const decision = decideFromLeases(asked, kv.nowMs()) ?? await decideInStore(kv, asked);
+        const decision = decideFromLeases(asked, kv.nowMs()) ?? await decideInStore(deps, asked, client);
         for (const { id, lease } of decision.outcomes) if (lease) leases.put(id, lease);
         return decision.verdict;
       });
@@ -73,6 +83,7 @@ export function createLimits(kv: Kv, policies: Readonly<Record<PolicyName, Polic
 interface Named {
   readonly id: string;
   readonly name: PolicyName;
+  readonly userId: string | null;
   readonly policy: Policy;
   readonly key: ReturnType<typeof keys.window>;
 }
@@ -91,6 +102,8 @@ interface Sight extends Asked {
 /** How it stands after it. `written` is null when the store keeps what it has. */
 interface Outcome extends Asked {
   readonly written: WindowRecord | null;
+  /** Whether this took the last permit, for the first time in that window. */
+  readonly isReached?: boolean;
   readonly windows: readonly WindowStanding[];
 }
 
@@ -102,10 +115,10 @@ interface Decision {
 /** A subject that is named twice counts once. */
 function nameOnce(subjects: readonly Subject[], policies: Readonly<Record<PolicyName, Policy>>): Named[] {
   const named = new Map<string, Named>();
-  for (const { policy: name, subject } of subjects) {
+  for (const { policy: name, subject, userId } of subjects) {
     const id = `${name} ${subject}`;
     const policy = policies[name];
-    if (policy.length > 0) named.set(id, { id, name, policy, key: keys.window(name, subject) });
+    if (policy.length > 0) named.set(id, { id, name, userId, policy, key: keys.window(name, subject) });
   }
   return [...named.values()];
 }
@@ -116,7 +129,8 @@ function decideFromLeases(asked: readonly Asked[], nowMs: number): Decision | nu
   return isServed ? decide(asked.map((one) => see(one, null, nowMs)), nowMs) : null;
 }
 
-function decideInStore(kv: Kv, asked: readonly Asked[]): Promise<Decision> {
+function decideInStore(deps: LimitDeps, asked: readonly Asked[], client: Client): Promise<Decision> {
+  const { kv } = deps;
   let current = asked;
   return untilCommitted(async () => {
     const entries = await kv.findMany(current.map(({ key }) => key));
@@ -131,6 +145,7 @@ function decideInStore(kv: Kv, asked: readonly Asked[]): Promise<Decision> {
       if (written && entry) change.check(entry).set(entry.key, written);
     }
     const isWritten = decision.outcomes.some(({ written }) => written !== null);
+    await addAuditEvents(deps, change, decision.outcomes.flatMap((outcome) => eventsOf(outcome, client)));
     if (!isWritten || await change.commit()) return decision;
     // A network store may call a commit lost that happened. What it refunded must not be refunded again.
     current = current.map((one) => ({ ...one, lease: one.lease && { ...one.lease, unused: 0 } }));
@@ -173,10 +188,48 @@ function take({ standing, ...sight }: Sight, nowMs: number): Outcome {
     return { ...sight, windows: standingOf(used).windows, written: null, lease: used };
   }
   const permits = blockSize(policy, lease, { free: standing.free, nowMs });
-  const written = charge(policy, record, nowMs, permits);
-  const { windows } = weigh(policy, written, nowMs);
+  const charged = charge(policy, record, nowMs, permits);
+  const { windows } = weigh(policy, charged, nowMs);
   const renewed = renew(policy, lease, { permits, windows, nowMs });
-  return { ...sight, windows: renewed ? standingOf(renewed).windows : windows, written, lease: renewed };
+  const isReached = isNewlyFull(windows, record, nowMs);
+  const toldAtMs = isReached ? nowMs : record?.toldAtMs;
+  const written = toldAtMs === undefined ? charged : { ...charged, toldAtMs };
+  return {
+    ...sight,
+    windows: renewed ? standingOf(renewed).windows : windows,
+    written,
+    isReached,
+    lease: renewed,
+  };
+}
+
+/** A subject that stays at its limit is told of once in the length of the window, not with every permit that frees. */
+function isNewlyFull(
+  windows: readonly WindowStanding[],
+  record: WindowRecord | null,
+  nowMs: number,
+): boolean {
+  const full = windows.filter(({ remaining }) => remaining === 0);
+  const sinceToldMs = Math.abs(nowMs - (record?.toldAtMs ?? -Infinity));
+  return full.some(({ windowMs }) => sinceToldMs >= windowMs);
+}
+
+/**
+ * The last permit is told of rather than the first refusal, so that a refused request writes nothing: from then on
+ * requests are refused until a permit frees.
+ */
+function eventsOf({ name, userId, windows, isReached = false }: Outcome, client: Client): AuditDraft[] {
+  if (!isReached) return [];
+  const seconds = windows.filter(({ remaining }) => remaining === 0).map(({ windowMs }) => windowMs / 1000);
+  // Under the others an account is only named: whoever names it has not shown to be it.
+  const isProven = userId !== null && (name === "user" || name === "password");
+  return [{
+    type: "limit_reached",
+    actor: isProven ? owner(userId, client) : anyone(client),
+    userId,
+    cause: name,
+    details: { window_seconds: seconds.join(" ") },
+  }];
 }
 
 function quotasOf(outcomes: readonly Outcome[], nowMs: number): Quota[] {

@@ -5,6 +5,8 @@ import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
 import type { MailContent } from "../mail/content.ts";
 import type { Secrets } from "../secrets.ts";
+import { addAuditEvents, type AuditDeps } from "./audit.ts";
+import type { Actor } from "./client.ts";
 import { keys, type MailRecord } from "./keys.ts";
 import { type Change, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
 
@@ -78,7 +80,8 @@ export function openMail(secrets: Secrets, { id, sealed }: MailRecord): MailLett
  * Queues a dead mail once more, for another 24 hours. Null when there is no such mail, false when it is not dead or
  * its content is wiped: a code mail cannot come back.
  */
-export function reviveMail(kv: Kv, mailId: string): Promise<boolean | null> {
+export function reviveMail(deps: AuditDeps, mailId: string, actor: Actor): Promise<boolean | null> {
+  const { kv } = deps;
   return untilCommitted(async () => {
     const entry = await kv.find(keys.mail(mailId));
     if (!isPresent(entry)) return null;
@@ -94,16 +97,27 @@ export function reviveMail(kv: Kv, mailId: string): Promise<boolean | null> {
       sendBeforeMs,
       expiresAtMs: sendBeforeMs + REPORT_LIFE_MS,
     };
-    return await replaceMail(kv, entry, revived) ? true : LOST;
+    const change = changeOfMail(kv, entry, revived);
+    await addAuditEvents(deps, change, [{
+      type: "mail_retried",
+      actor,
+      userId: mail.userId,
+      details: { mail_id: mailId },
+    }]);
+    return await change.commit() || LOST;
   });
 }
 
 /** The record and its places, in one checked commit. */
 export function replaceMail(kv: Kv, entry: Present<MailRecord>, next: MailRecord): Promise<boolean> {
+  return changeOfMail(kv, entry, next).commit();
+}
+
+function changeOfMail(kv: Kv, entry: Present<MailRecord>, next: MailRecord): Change {
   const change = kv.change().check(entry).set(entry.key, next);
   removePlaces(change, entry.value);
   addPlaces(change, next);
-  return change.commit();
+  return change;
 }
 
 /** Removes every trace: the request that made it was to look like any other, and nothing else. */

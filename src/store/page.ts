@@ -72,7 +72,8 @@ export function sourceOfIds<Item>(
   };
 }
 
-async function findAll<Value>(kv: Kv, all: readonly Key<Value>[]): Promise<Entry<Value>[]> {
+/** Any number of keys, ten a read. */
+export async function findAll<Value>(kv: Kv, all: readonly Key<Value>[]): Promise<Entry<Value>[]> {
   const groups = Array.from(
     { length: Math.ceil(all.length / KEYS_A_READ) },
     (_, index) => all.slice(index * KEYS_A_READ, (index + 1) * KEYS_A_READ),

@@ -5,11 +5,12 @@ import type { Deps } from "../deps.ts";
 import { digest, randomText } from "../secrets.ts";
 import { type CredentialRecord, keys, type UserRecord } from "./keys.ts";
 import { type Change, isPresent, LOST, type Present, untilCommitted } from "./kv.ts";
-import { type Client, occasion } from "./client.ts";
+import { addAuditEvents } from "./audit.ts";
+import { type Client, occasion, owner } from "./client.ts";
 import { addMail } from "./mails.ts";
 import { addSessionsEnd } from "./sessions.ts";
 
-type StoreDeps = Pick<Deps, "kv" | "secrets" | "nowMs" | "wakeOutbox">;
+type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /** A reset token that can be used now, and whose it is. */
 export interface ResetPermit {
@@ -81,6 +82,7 @@ export function resetPassword(
       userId,
       content: { kind: "password_reset_done", ...occasion(deps, client) },
     });
+    await addAuditEvents(deps, change, [{ type: "password_reset", actor: owner(userId, client), userId }]);
     return await change.commit() || LOST;
   });
 }
@@ -112,6 +114,7 @@ export function changePassword(
       userId,
       content: { kind: "password_changed", ...occasion(deps, client) },
     });
+    await addAuditEvents(deps, change, [{ type: "password_changed", actor: owner(userId, client), userId }]);
     return await change.commit() || LOST;
   });
 }

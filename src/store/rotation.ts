@@ -10,8 +10,11 @@ import {
   type RefreshTokenParts,
 } from "../refresh_token.ts";
 import { isSameHash } from "../secrets.ts";
+import { addAuditEvents } from "./audit.ts";
+import { anyone, type Client, occasion } from "./client.ts";
 import { keys, type SessionRecord, type UserRecord } from "./keys.ts";
-import { type Change, type Entry, isPresent, LOST, untilCommitted } from "./kv.ts";
+import { type Entry, isPresent, LOST, untilCommitted } from "./kv.ts";
+import { addMail } from "./mails.ts";
 import { lifeOf, type SessionGrant } from "./sessions.ts";
 
 /** What became of a presented refresh token. */
@@ -22,26 +25,26 @@ export type Rotation =
   /** Used before, and not just now: its session has ended with this call, unless it had already. */
   | { readonly outcome: "reused" };
 
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs">;
+type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /**
  * Exchanges a refresh token for its successor (RFC 9700 §4.14.2). One commit decides. Presented again within the
- * grace it gives the same successor; later it ends the session, and `onReuse` may add to that commit.
+ * grace it gives the same successor; later it ends the session, and its owner is mailed.
  */
 export function rotateRefreshToken(
   deps: StoreDeps,
   plainToken: string,
-  onReuse: (change: Change, user: UserRecord) => void,
+  client: Client,
 ): Promise<Rotation> {
   const parts = parseRefreshToken(plainToken);
   if (!parts) return Promise.resolve({ outcome: "invalid" });
-  return untilCommitted(() => tryRotation(deps, { plainToken, parts }, onReuse));
+  return untilCommitted(() => tryRotation(deps, { plainToken, parts }, client));
 }
 
 async function tryRotation(
   deps: StoreDeps,
   { plainToken, parts }: { readonly plainToken: string; readonly parts: RefreshTokenParts },
-  onReuse: (change: Change, user: UserRecord) => void,
+  client: Client,
 ): Promise<Rotation | typeof LOST> {
   const { kv, config, secrets, nowMs } = deps;
   const now = nowMs();
@@ -57,7 +60,7 @@ async function tryRotation(
     const { rotatedAtMs, successorNonce, successorExpiresAtMs } = used.value;
     // A clock that stepped back makes the age negative: it counts as none, and the step is what it lasts longer.
     if (now - rotatedAtMs >= config.refreshGraceMs) {
-      return await endReplayed(deps, { user, session, onReuse });
+      return await endReplayed(deps, { user, session, client });
     }
     if (!isPresent(user) || !isPresent(session)) return { outcome: "invalid" };
     return {
@@ -108,16 +111,27 @@ async function tryRotation(
 
 /** A copy of the token is in other hands: the whole session ends, once. */
 async function endReplayed(
-  { kv }: StoreDeps,
-  { user, session, onReuse }: {
+  deps: StoreDeps,
+  { user, session, client }: {
     readonly user: Entry<UserRecord>;
     readonly session: Entry<SessionRecord>;
-    readonly onReuse: (change: Change, user: UserRecord) => void;
+    readonly client: Client;
   },
 ): Promise<Rotation | typeof LOST> {
   if (!isPresent(session) || user.value === null) return { outcome: "reused" };
-  const change = kv.change().check(session).remove(session.key);
-  onReuse(change, user.value);
+  const { id: userId, email: to } = user.value;
+  const change = deps.kv.change().check(session).remove(session.key);
+  addMail(deps, change, {
+    to,
+    userId,
+    content: { kind: "refresh_token_replayed", ...occasion(deps, client) },
+  });
+  await addAuditEvents(deps, change, [{
+    type: "refresh_token_reused",
+    actor: anyone(client),
+    userId,
+    details: { session_id: session.value.id },
+  }]);
   return await change.commit() ? { outcome: "reused" } : LOST;
 }
 

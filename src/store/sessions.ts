@@ -4,10 +4,11 @@
 import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
 import { createRefreshToken, hashRefreshToken, type RefreshTokenParts } from "../refresh_token.ts";
+import { addAuditEvents, type AuditDeps, insertAuditEvent } from "./audit.ts";
+import { type Actor, type Client, occasion, OPERATOR, owner } from "./client.ts";
 import { type CredentialRecord, keys, type SessionRecord, type UserRecord } from "./keys.ts";
 import { type Change, isPresent, type Kv, LOST, type Page, type Present, untilCommitted } from "./kv.ts";
 import { addMail } from "./mails.ts";
-import { type Client, occasion } from "./client.ts";
 
 /** A session and the one plain refresh token of it that works. */
 export interface SessionGrant {
@@ -68,6 +69,12 @@ export function insertSession(
         content: { kind: "sign_in_new_network", ...occasion(deps, client) },
       });
     }
+    await addAuditEvents(deps, change, [{
+      type: "signed_in",
+      actor: owner(userId, client),
+      userId,
+      details: { session_id: grant.session.id },
+    }]);
     return await change.commit() ? grant : LOST;
   });
 }
@@ -120,22 +127,33 @@ export function lifeOf(
 }
 
 /** Ends one session. False when it was not there. */
-export function removeSession(kv: Kv, { userId, sessionId }: RefreshTokenParts): Promise<boolean> {
+export function removeSession(
+  deps: AuditDeps,
+  { userId, sessionId }: RefreshTokenParts,
+  actor: Actor,
+): Promise<boolean> {
   return untilCommitted(async () => {
-    const session = await kv.find(keys.session(userId, sessionId));
+    const session = await deps.kv.find(keys.session(userId, sessionId));
     if (!isPresent(session)) return false;
-    return await kv.change().check(session).remove(session.key).commit() ? true : LOST;
+    const change = deps.kv.change().check(session).remove(session.key);
+    const details = { session_id: sessionId };
+    await addAuditEvents(deps, change, [{ type: "session_ended", actor, userId, details }]);
+    return await change.commit() || LOST;
   });
 }
 
 /** Ends every session of the account but one. */
-export async function removeOtherSessions(
-  kv: Kv,
+export function removeOtherSessions(
+  deps: AuditDeps,
   { userId, keptSessionId }: { readonly userId: string; readonly keptSessionId: string | null },
-): Promise<void> {
-  const change = kv.change();
-  await addSessionsEnd(kv, change, { userId, keptSessionId });
-  await change.commit();
+  actor: Actor,
+): Promise<true> {
+  return untilCommitted(async () => {
+    const change = deps.kv.change();
+    await addSessionsEnd(deps.kv, change, { userId, keptSessionId });
+    await addAuditEvents(deps, change, [{ type: "sessions_ended", actor, userId }]);
+    return await change.commit() || LOST;
+  });
 }
 
 /**
@@ -151,9 +169,12 @@ export async function addSessionsEnd(
   change.remove(...sessions.filter(({ value }) => value.id !== keptSessionId).map(({ key }) => key));
 }
 
-/** Ends every session of every account that had begun when it was called. Returns how many. */
-export async function removeAllSessions(kv: Kv): Promise<number> {
+/** Ends every session of every account that had begun when it was called. Returns how many. For operators. */
+export async function removeAllSessions(deps: AuditDeps): Promise<number> {
+  const { kv } = deps;
   const startedAtMs = kv.nowMs();
+  // Before the first is gone: so it is told even when this is killed half-way.
+  await insertAuditEvent(deps, { type: "sessions_ended", actor: OPERATOR, userId: null });
   let count = 0;
   let cursor: string | null = null;
   do {

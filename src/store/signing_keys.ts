@@ -1,5 +1,7 @@
 // The signing keys, few and small: all of them are read at once. One signs; the others have an end.
 
+import { addAuditEvents, type AuditDeps } from "./audit.ts";
+import { OPERATOR } from "./client.ts";
 import { keys, type SigningKeyRecord } from "./keys.ts";
 import { type Kv, LOST, untilCommitted } from "./kv.ts";
 
@@ -31,10 +33,11 @@ export async function insertFirstSigningKey(kv: Kv, record: SigningKeyRecord): P
  * many keys already.
  */
 export function replaceSigningKey(
-  kv: Kv,
+  deps: AuditDeps,
   record: SigningKeyRecord,
   { othersEndAtMs }: { readonly othersEndAtMs: number | null },
 ): Promise<boolean> {
+  const { kv } = deps;
   return untilCommitted(async () => {
     const { entries } = await kv.collect(keys.signingKeys(), { limit: KEYS_MAX });
     // Of two rotations at once the second one finds the key of the first.
@@ -46,6 +49,12 @@ export function replaceSigningKey(
       if (entries.length >= KEYS_MAX) return false;
       for (const { key, value } of signing) change.set(key, { ...value, expiresAtMs: othersEndAtMs });
     }
+    await addAuditEvents(deps, change, [{
+      type: "signing_key_rotated",
+      actor: OPERATOR,
+      userId: null,
+      details: { kid: record.kid, older_keys: othersEndAtMs === null ? "revoked" : "kept" },
+    }]);
     return await change.commit() || LOST;
   });
 }

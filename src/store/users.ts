@@ -4,6 +4,8 @@
 import { newId } from "../id.ts";
 import { digest } from "../secrets.ts";
 import { addAdminCount } from "./admins.ts";
+import { addAuditEvents, type AuditDeps, type AuditDraft } from "./audit.ts";
+import type { Actor } from "./client.ts";
 import { type CredentialRecord, keys, type UsernameRecord, type UserRecord } from "./keys.ts";
 import { type Change, type Entry, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
 import { nextEpoch } from "./passwords.ts";
@@ -74,9 +76,14 @@ export async function collectAccounts(
   return { accounts: accounts.filter((account) => account !== null), cursor: users.cursor };
 }
 
+/** Who has this canonical address, or null. */
+export async function findUserIdByEmail(kv: Kv, email: string): Promise<string | null> {
+  return (await kv.find(keys.userIdByEmail(hashEmail(email)))).value;
+}
+
 /** Whether an account has this canonical address. */
 export async function isEmailTaken(kv: Kv, email: string): Promise<boolean> {
-  return (await kv.find(keys.userIdByEmail(hashEmail(email)))).value !== null;
+  return await findUserIdByEmail(kv, email) !== null;
 }
 
 /**
@@ -180,7 +187,13 @@ export type UserChange =
  * Sets members of an account, the username's index with it. Whoever is disabled by it is out for good: sessions, codes
  * and reset tokens end in the same commit, so that enabling the account again revives none of them.
  */
-export function replaceUser(kv: Kv, userId: string, patch: UserPatch): Promise<UserChange> {
+export function replaceUser(
+  deps: AuditDeps,
+  userId: string,
+  patch: UserPatch,
+  actor: Actor,
+): Promise<UserChange> {
+  const { kv } = deps;
   return untilCommitted(async (): Promise<UserChange | typeof LOST> => {
     const entry = await kv.find(keys.user(userId));
     if (!isPresent(entry)) return { outcome: "missing" };
@@ -193,10 +206,34 @@ export function replaceUser(kv: Kv, userId: string, patch: UserPatch): Promise<U
     if (isShutOut) await addSessionsEnd(kv, change, { userId, keptSessionId: null });
     if (!await addUsernameMove(kv, change, { before, after })) return { outcome: "username_taken" };
     if (!await addAdminCount(kv, change, { before, after })) return { outcome: "last_admin" };
+    await addAuditEvents(deps, change, eventsOf({ before, after, actor }));
     if (!await change.commit()) return LOST;
     const now = await kv.find(entry.key);
     return isPresent(now) ? { outcome: "changed", user: now } : { outcome: "missing" };
   });
+}
+
+/** What the trail tells of a change: which of the person's own words changed, but not to what. */
+function eventsOf(
+  { before, after, actor }: {
+    readonly before: UserRecord;
+    readonly after: UserRecord;
+    readonly actor: Actor;
+  },
+): AuditDraft[] {
+  const facets = (["role", "status", "plan"] as const).filter((name) => before[name] !== after[name]);
+  const words = (["username", "name", "locale"] as const).filter((name) => before[name] !== after[name]);
+  const about = { actor, userId: after.id };
+  return [
+    ...facets.map((name) => ({
+      type: `${name}_changed` as const,
+      ...about,
+      details: { from: before[name], to: after[name] },
+    })),
+    ...(words.length === 0
+      ? []
+      : [{ type: "profile_changed" as const, ...about, details: { members: words.join(" ") } }]),
+  ];
 }
 
 function definedOf(patch: UserPatch): Partial<UserRecord> {

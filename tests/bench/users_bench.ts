@@ -4,6 +4,8 @@
 //   deno run -A tests/bench/users_bench.ts [--users 1000000]
 
 import { parseArgs } from "node:util";
+import { createSecrets } from "../../src/secrets.ts";
+import { OPERATOR } from "../../src/store/client.ts";
 import { createKv, type Kv, untilCommitted } from "../../src/store/kv.ts";
 import { collectUsers, type UserFilter } from "../../src/store/user_index.ts";
 import { addUser, findUser, type NewUser, replaceUser, type UserPatch } from "../../src/store/users.ts";
@@ -15,6 +17,10 @@ const USERS_A_COMMIT = 5;
 const COMMITS_AT_ONCE = 16;
 const ROUNDS = 200;
 const LIMIT = 20;
+const AUDIT = {
+  secrets: createSecrets("a-key-of-32-bytes-for-this-bench-0"),
+  config: { auditRetentionMs: 86_400_000 },
+};
 const NAMES = ["ada", "bob", "cleo", "dora", "emil", "fred", "gina", "hugo", "ida", "jan"];
 
 interface Store {
@@ -50,7 +56,12 @@ const operations: readonly Operation[] = [
   {
     name: "change of the plan",
     run: ({ kv, ids }, round) =>
-      replaceUser(kv, idAt(ids, round * 7919), { plan: round % 2 ? "free" : "premium" }),
+      replaceUser(
+        { ...AUDIT, kv },
+        idAt(ids, round * 7919),
+        { plan: round % 2 ? "free" : "premium" },
+        OPERATOR,
+      ),
   },
 ];
 
@@ -120,7 +131,7 @@ async function insertBatch(kv: Kv, clock: { nowMs: number }, first: number): Pro
   });
   for (const [index, id] of ids.entries()) {
     const patch = patchOf(first + index);
-    if (patch) await replaceUser(kv, id, patch);
+    if (patch) await replaceUser({ ...AUDIT, kv }, id, patch, OPERATOR);
   }
   return ids;
 }

@@ -1,0 +1,23 @@
+// An event of the audit trail as admins see it, field by field: what proves it stays inside.
+
+import type { z } from "@hono/zod-openapi";
+import type { AuditEvent } from "../openapi/audit.ts";
+import type { AuditEventRecord } from "./store/audit_event.ts";
+import { rfc3339 } from "./user_view.ts";
+
+/** The `AuditEvent` of the contract. */
+export function viewAuditEvent(event: AuditEventRecord): z.output<typeof AuditEvent> {
+  return {
+    id: event.id,
+    type: event.type,
+    actor_kind: event.actorKind,
+    actor_id: event.actorId,
+    user_id: event.userId,
+    cause: event.cause,
+    details: { ...event.details },
+    ip: event.origin?.ip ?? null,
+    user_agent: event.origin?.userAgent ?? null,
+    request_id: event.requestId,
+    created_at: rfc3339(event.atMs),
+  };
+}
