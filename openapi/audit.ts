@@ -2,7 +2,7 @@
 // anything else that somebody typed.
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { id, time, userId } from "./fields.ts";
+import { id, ip, requestId, time, userAgent, userId, word } from "./fields.ts";
 import { headers, privateAnswer } from "./headers.ts";
 import { listOf, listQuery } from "./list.ts";
 import { anyRoute, problems, signedInRoute } from "./problem.ts";
@@ -31,7 +31,8 @@ const MEANINGS = {
   session_ended: "Signed out, here or from afar: `session_id`.",
   sessions_ended: "Every other session of an account was ended, or of all accounts by an operator.",
   sign_in_failed:
-    "Causes `account_unknown`, `password_wrong`, `account_disabled`, `account_changed` (while it was signing in).",
+    "Causes `account_unknown`, `password_wrong`, `email_unverified` (imported so), `account_disabled`, `account_changed` " +
+    "(while it was signing in).",
   signed_in: "With the password: `session_id`.",
   signing_key_rotated: "`kid` signs from then on; `older_keys` are `kept` or `revoked`.",
   status_changed: "`from`, `to`.",
@@ -62,26 +63,20 @@ export const AuditEvent = z.object({
   user_id: userId.nullable().openapi({
     description: "The account that it happened to; null when there is none. It may have been deleted since.",
   }),
-  cause: z.string().max(64).nullable().openapi({
-    description: "Why something failed or was withheld; null otherwise.",
-    example: "password_wrong",
-  }),
-  details: z.record(z.string().max(64), z.string().max(200)).openapi({
+  cause: word("Why something failed or was withheld; null otherwise.", "password_wrong").nullable(),
+  details: z.record(z.string().max(64), z.string().max(200).regex(/^[\x20-\x7E]*$/)).openapi({
     description: "What else belongs to events of this type: ids, names and counts.",
     example: {},
   }),
-  ip: z.string().max(45).nullable().openapi({
+  ip: ip.nullable().openapi({
     description:
       "The network address it came from; null for operators, and once the account that it belongs to is deleted.",
-    example: "192.0.2.1",
   }),
-  user_agent: z.string().max(200).nullable().openapi({
+  user_agent: userAgent.nullable().openapi({
     description: "The client's own words about itself; null like `ip`, or when it said nothing.",
-    example: "Mozilla/5.0 (X11; Linux x86_64)",
   }),
-  request_id: z.string().max(128).nullable().openapi({
+  request_id: requestId.nullable().openapi({
     description: "The `X-Request-Id` of the request, as it stands in the log; null for operators.",
-    example: "0198f8a4-7d3b-7c1e-9b60-2f5d1c8e4a10",
   }),
   created_at: time("When it happened."),
 }).openapi("AuditEvent", { description: "One event of the audit trail." });

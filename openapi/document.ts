@@ -33,6 +33,7 @@ import {
   refreshTokens,
   verifyToken,
 } from "./sessions.ts";
+import { readSignInReport } from "./sign_in_report.ts";
 import { deleteUser, endUserSessions, listUsers, readUser, updateUser } from "./users.ts";
 
 /** Every operation there is. */
@@ -68,6 +69,7 @@ export const routes: readonly RouteConfig[] = [
   updateUser,
   deleteUser,
   endUserSessions,
+  readSignInReport,
   listMails,
   retryMail,
   listAuditEvents,
@@ -87,25 +89,31 @@ durations in whole seconds, ids UUIDv7.
 ## Five minutes
 
 \`\`\`sh
-# 1. Register. The answer is a challenge; the code
-#    is in the mail (in development: /dev/mailbox).
-curl localhost:8000/api/v1/auth/register --json \\
-  '{ "email": "ada@example.com",
-     "password": "correct horse battery staple" }'
+api=http://localhost:8000/api/v1
 
-# 2. Send the code back with the challenge_id:
-#    the account opens, and you are signed in.
-curl localhost:8000/api/v1/auth/verify-otp --json \\
-  '{ "challenge_id": "…", "code": "042137" }'
+# 1. Register: a challenge, and a code
+#    by mail (here: /dev/mailbox).
+curl $api/auth/register --json \\
+  '{ "email": "ada@example.com",
+     "password": "violet-comet-93" }'
+
+# 2. The code opens the account,
+#    and you are signed in.
+curl $api/auth/verify-otp --json \\
+  '{ "challenge_id": "…",
+     "code": "042137" }'
 
 # 3. Use the access token.
-curl localhost:8000/api/v1/me \\
+curl $api/me \\
   -H 'Authorization: Bearer …'
 
-# 4. Before it ends, exchange the refresh token.
-curl localhost:8000/api/v1/auth/token/refresh \\
-  --json '{ "refresh_token": "…" }'
+# 4. Before it ends, get new tokens.
+curl $api/auth/token/refresh \\
+  --json '{"refresh_token":"…"}'
 \`\`\`
+
+The page \`/docs\` does the same by *Test Request* and *Send*: once you are signed in by \`verifyOtp\` or \`login\`, it sends
+the access token along, until you leave it.
 
 ## Tokens
 
@@ -182,7 +190,8 @@ export function buildDocument(contracts: readonly RouteConfig[]): Document {
     type: "http",
     scheme: "bearer",
     bearerFormat: "JWT",
-    description: "The `access_token` that `verifyOtp`, `login` or `refreshTokens` answered.",
+    description:
+      "The `access_token` that `verifyOtp`, `login` or `refreshTokens` answered: a JWT (RFC9068), checked as RFC8725 asks.",
   });
   return app.getOpenAPI31Document({
     openapi: "3.1.0",
@@ -192,7 +201,12 @@ export function buildDocument(contracts: readonly RouteConfig[]): Document {
       description: GUIDE,
       license: { name: "MIT", url: "https://opensource.org/license/mit" },
     },
-    servers: [{ url: "/", description: "The server that this document came from." }],
+    servers: [{
+      url: "/",
+      description: "The server that this document came from: the local one, staging or production.",
+      // What is true of "/" everywhere; a rule of OWASP asks it of each server.
+      "x-internal": false,
+    }],
     tags: TAGS,
   });
 }

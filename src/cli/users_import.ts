@@ -28,7 +28,7 @@ FILE is JSON Lines as users:export writes them, or what Django's dumpdata writes
    "email_verified": true, "status": "active", "created_at": "2024-02-29T12:00:00Z"}
 
 Old hashes verify at the first sign-in and become argon2id then: argon2id, and Django's pbkdf2_sha256, pbkdf2_sha1,
-argon2, bcrypt_sha256, bcrypt and scrypt. Who has none sets a password by a password reset. A run can be repeated:
+argon2, bcrypt_sha256, bcrypt and scrypt. Who has none, or an address that is not verified, sets a password by a reset. A run can be repeated:
 an address that has an account is skipped.`;
 
 /** Lines shown of each kind; the rest is counted. */

@@ -40,6 +40,8 @@ export function registerSessions(app: App, deps: Deps): void {
     if (!account) return await refuse("credentials_invalid", "account_unknown");
     if (!isRight) return await refuse("credentials_invalid", "password_wrong");
     if (account.user.value.status === "disabled") return await refuse("account_disabled", "account_disabled");
+    // Imported so: a reset proves the address, and opens the account.
+    if (!account.user.value.isEmailVerified) return await refuse("credentials_invalid", "email_unverified");
 
     const grant = await insertSession(
       deps,

@@ -2,12 +2,14 @@
 // two admins turn against each other at the same moment.
 
 import { deleteUser, endUserSessions, listUsers, readUser, updateUser } from "../../openapi/users.ts";
+import { readSignInReport } from "../../openapi/sign_in_report.ts";
 import type { App } from "../app_env.ts";
 import { issueCursor, requirePosition } from "../cursor.ts";
 import type { Deps } from "../deps.ts";
 import { isUnchanged } from "../etag.ts";
 import { requireAdmin } from "../gate.ts";
 import { Problem } from "../problem.ts";
+import { reportSignIn } from "../sign_in_report.ts";
 import { admin } from "../store/client.ts";
 import { removeUser } from "../store/deletion.ts";
 import { removeOtherSessions } from "../store/sessions.ts";
@@ -49,6 +51,12 @@ export function registerUsers(app: App, deps: Deps): void {
     if (outcome === "missing") throw new Problem("user_not_found");
     if (outcome === "last_admin") throw new Problem("last_admin");
     return c.body(null, 204);
+  });
+
+  app.openapi({ ...readSignInReport, middleware: adminOnly }, async (c) => {
+    const user = await findUser(deps.kv, c.req.valid("param").user_id);
+    if (!user) throw new Problem("user_not_found");
+    return c.json(await reportSignIn(deps, user.value), 200);
   });
 
   app.openapi({ ...endUserSessions, middleware: adminOnly }, async (c) => {

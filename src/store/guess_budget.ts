@@ -2,7 +2,7 @@
 // several at once: so the code of a reset holds as many guesses as its challenge still allows, or what the day has left,
 // until it is used up or dead. When nothing is left a code is a long one. Nobody ends another one's code.
 
-import { charge, countIn, recordOne, refund } from "../window.ts";
+import { charge, countIn, recordOne, refund, weigh } from "../window.ts";
 import { WRONG_GUESSES_MAX } from "./code_life.ts";
 import { type ChallengeRecord, keys, type WindowRecord } from "./keys.ts";
 import type { Change, Entry, Kv } from "./kv.ts";
@@ -32,6 +32,12 @@ export async function findGuessBudget(kv: Kv, guessSubject: string): Promise<Gue
     keys.window("held_guesses", guessSubject),
   ]);
   return { made, held };
+}
+
+/** When codes of an account have six digits again; null when they have now. */
+export function longCodesEndAtMs({ made }: GuessBudget, nowMs: number): number | null {
+  const [day] = weigh([DAILY], made.value, nowMs).windows;
+  return day?.remaining === 0 ? day.freesAtMs : null;
 }
 
 /**

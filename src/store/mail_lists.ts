@@ -6,6 +6,7 @@ import { discardMail, isForNobody, isWaiting } from "./mails.ts";
 import {
   collectNewest,
   fillPage,
+  findAll,
   type ItemPage,
   type PageQuery,
   sourceOfIds,
@@ -40,6 +41,13 @@ export async function collectMailsOf(kv: Kv, owner: string): Promise<MailRecord[
   const { entries } = await kv.collect(keys.mailsOf(owner), { limit: 1_000 });
   const mails = await Promise.all(entries.map(({ value }) => kv.find(keys.mail(value.mailId))));
   return mails.map(({ value }) => value).filter((mail) => mail !== null);
+}
+
+/** The newest mails of an account, or of an address without one; at most `limit`, 1 to 100. */
+export async function collectNewestMailsOf(kv: Kv, owner: string, limit: number): Promise<MailRecord[]> {
+  const places = await collectNewest(kv, keys.mailsOf(owner), { limit, startId: null });
+  const mails = await findAll(kv, places.map(({ mailId }) => keys.mail(mailId)));
+  return mails.map(({ value }) => value).filter((mail) => mail !== null).filter((mail) => !isForNobody(mail));
 }
 
 /** Removes an owner's mails that are done, for an account that ends. What is still on its way stays. */

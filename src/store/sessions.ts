@@ -199,6 +199,12 @@ export async function touchSession(kv: Kv, session: Present<SessionRecord>): Pro
   await kv.change().check(session).set(session.key, { ...session.value, lastUsedAtMs: nowMs }).commit();
 }
 
+/** Hashes of networks that the account signed in from within 30 days; at most `limit`. */
+export async function collectKnownNetworks(kv: Kv, userId: string, limit: number): Promise<string[]> {
+  const { entries } = await kv.collect(keys.knownNetworksOf(userId), { limit });
+  return entries.map(({ key }) => String(key.path.at(-1)));
+}
+
 /** Whether the account signed in from this network within 30 days. */
 export async function isKnownNetwork(
   kv: Kv,

@@ -1,0 +1,208 @@
+// "Why can this person not sign in?": each reason shows in the report, and nothing shows that an admin must not see.
+
+import assert from "node:assert/strict";
+import { requestPasswordReset } from "../openapi/passwords.ts";
+import { login } from "../openapi/sessions.ts";
+import { readSignInReport } from "../openapi/sign_in_report.ts";
+import { NO_PASSWORD_HASH } from "../src/hasher.ts";
+import { OPERATOR } from "../src/store/client.ts";
+import { keys } from "../src/store/keys.ts";
+import { replaceUser } from "../src/store/users.ts";
+import {
+  type Answer,
+  HOUR_MS,
+  MINUTE_MS,
+  PASSWORD,
+  SECOND_MS,
+  startServer,
+  type TestServer,
+} from "./harness.ts";
+import { overwriteUser, type Person, signIn, signUp, startReset } from "./person.ts";
+
+const ADMIN_IP = "198.51.100.7";
+const ADA_IP = "192.0.2.1";
+const ELSEWHERE = "203.0.113.9";
+
+interface Office {
+  readonly server: TestServer;
+  readonly ada: Person;
+  report(): Promise<Answer>;
+}
+
+/** Ada, and an admin who looks at her. */
+async function openOffice(env: Record<string, string> = {}): Promise<Office> {
+  const server = await startServer({ env });
+  const root = await signUp(server, { email: "root@example.org", ip: ADMIN_IP });
+  await replaceUser(server.deps, root.id, { role: "admin" }, OPERATOR);
+  const admin = await signIn(server, root, { ip: ADMIN_IP });
+  const ada = await signUp(server, { ip: ADA_IP });
+  const params = { user_id: ada.id };
+  return {
+    server,
+    ada,
+    report: () => server.call(readSignInReport, { params, token: admin.accessToken, ip: ADMIN_IP }),
+  };
+}
+
+function codesOf({ body }: Answer): string[] {
+  return body.findings.map(({ code }: { code: string }) => code);
+}
+
+Deno.test("readSignInReport: nothing stands in the way of somebody who has just signed up", async () => {
+  const { server, report } = await openOffice();
+  await using _ = server;
+  const { status, body, text } = await report();
+  assert.equal(status, 200, text);
+  const { can_sign_in, findings, email_verified, has_password, session_count, limits, long_codes_until } =
+    body;
+  assert.deepEqual(
+    { can_sign_in, findings, email_verified, has_password, session_count, limits, long_codes_until },
+    {
+      can_sign_in: true,
+      findings: [],
+      email_verified: true,
+      has_password: true,
+      session_count: 1,
+      limits: [],
+      long_codes_until: null,
+    },
+  );
+  assert.deepEqual(body.attempts.map(({ type }: { type: string }) => type), ["account_created"]);
+  assert.deepEqual(
+    body.mails.map(({ kind, state }: { kind: string; state: string }) => [kind, state]),
+    [["registration_code", "sent"]],
+  );
+});
+
+const states: readonly { name: string; make(office: Office): Promise<unknown>; code: string }[] = [
+  {
+    name: "disabled account",
+    make: ({ server, ada }) => replaceUser(server.deps, ada.id, { status: "disabled" }, OPERATOR),
+    code: "account_disabled",
+  },
+  {
+    name: "unverified import",
+    make: ({ server, ada }) => overwriteUser(server, ada, { isEmailVerified: false }),
+    code: "email_unverified",
+  },
+  {
+    name: "import without a password",
+    make: ({ server: { kv }, ada }) =>
+      kv.change().set(keys.credential(ada.id), { passwordHash: NO_PASSWORD_HASH, changedAtMs: 0 }).commit(),
+    code: "password_missing",
+  },
+];
+
+Deno.test("readSignInReport: says what state of the account keeps the right password out", async (t) => {
+  for (const { name, make, code } of states) {
+    await t.step(name, async () => {
+      const office = await openOffice();
+      await using server = office.server;
+      await make(office);
+      const refused = await server.call(login, { json: { email: office.ada.email, password: PASSWORD } });
+      assert.notEqual(refused.status, 200, "the finding is true");
+      const answer = await office.report();
+      assert.equal(answer.body.can_sign_in, false);
+      assert.equal(codesOf(answer)[0], code);
+    });
+  }
+});
+
+Deno.test("readSignInReport: shows wrong passwords with where they came from, and the limit with its end", async () => {
+  const { server, ada, report } = await openOffice({ THROTTLE_LOGIN: "3/1m" });
+  await using _ = server;
+  const startedMs = server.clock.nowMs;
+  for (let guesses = 0; guesses < 3; guesses++) {
+    const answer = await server.call(login, { json: { email: ada.email, password: "wrong" }, ip: ELSEWHERE });
+    assert.equal(answer.status, 401);
+    server.clock.nowMs += SECOND_MS;
+  }
+  const answer = await report();
+  assert.deepEqual(codesOf(answer), ["limit_in_force", "password_wrong_lately"]);
+  assert.equal(answer.body.can_sign_in, true);
+  const { attempts, limits } = answer.body;
+  const failed = attempts.filter(({ type }: { type: string }) => type === "sign_in_failed");
+  assert.deepEqual(
+    failed.map(({ cause, ip }: { cause: string; ip: string }) => [cause, ip]),
+    Array(3).fill(["password_wrong", ELSEWHERE]),
+  );
+  const endsAt = new Date(startedMs + MINUTE_MS).toISOString();
+  assert.deepEqual(limits, [
+    { policy: "login", scope: "account", ip: null, ends_at: endsAt },
+    { policy: "login", scope: "network", ip: ELSEWHERE, ends_at: endsAt },
+  ]);
+
+  await proveEnd(server, ada, Date.parse(endsAt));
+  assert.deepEqual((await report()).body.limits, []);
+});
+
+/** The second that the report names admits, and the one before it does not. */
+async function proveEnd(server: TestServer, ada: Person, endsAtMs: number): Promise<void> {
+  const json = { email: ada.email, password: PASSWORD };
+  server.clock.nowMs = endsAtMs - 1;
+  assert.equal((await server.call(login, { json, ip: ELSEWHERE })).status, 429);
+  server.clock.nowMs = endsAtMs;
+  assert.equal((await server.call(login, { json, ip: ELSEWHERE })).status, 200);
+  server.clock.nowMs += 2 * MINUTE_MS;
+}
+
+Deno.test("readSignInReport: shows a code mail that waits, one that is dead, and codes that are long", async () => {
+  const { server, ada, report } = await openOffice({ ACCESS_TOKEN_TTL: "12h" });
+  await using _ = server;
+  await server.call(requestPasswordReset, { json: { email: ada.email } });
+  server.clock.nowMs += 2 * MINUTE_MS;
+  const waiting = await report();
+  assert.deepEqual(codesOf(waiting), ["mail_waiting"]);
+  assert.deepEqual([waiting.body.mails[0].kind, waiting.body.mails[0].state], [
+    "password_reset_code",
+    "queued",
+  ]);
+
+  server.clock.nowMs += HOUR_MS;
+  await server.mails();
+  const dead = await report();
+  assert.deepEqual(codesOf(dead), ["mail_dead"]);
+
+  const subject = server.deps.secrets.mac("guesses", ada.id);
+  const nowMs = server.clock.nowMs;
+  const window = { stampsMs: [nowMs], counts: [10], expiresAtMs: nowMs + 24 * HOUR_MS };
+  await server.kv.change().set(keys.window("guesses", subject), window).commit();
+  assert.equal((await report()).body.long_codes_until, new Date(nowMs + 24 * HOUR_MS).toISOString());
+});
+
+Deno.test("readSignInReport: shows attempts of this account only, at most twenty, and no secret", async () => {
+  const { server, ada, report } = await openOffice({ THROTTLE_LOGIN: "off", THROTTLE_PASSWORD_RESET: "off" });
+  await using _ = server;
+  const bob = await signUp(server, { email: "bob@example.org", ip: ELSEWHERE });
+  for (let round = 0; round < 12; round++) {
+    server.clock.nowMs += SECOND_MS;
+    await server.call(login, { json: { email: ada.email, password: "canary-pass" } });
+    await server.call(login, { json: { email: bob.email, password: "canary-pass" } });
+    await startReset(server, ada.email);
+  }
+  const code = await server.codeFor(ada.email);
+  const { body, text } = await report();
+  assert.equal(body.attempts.length, 20);
+  assert(body.attempts.every(({ user_id }: { user_id: string }) => user_id === ada.id));
+  const sorted = body.attempts.map(({ id }: { id: string }) => id).toSorted().toReversed();
+  assert.deepEqual(body.attempts.map(({ id }: { id: string }) => id), sorted);
+  for (
+    const secret of ["canary-pass", PASSWORD, code, bob.id, ada.accessToken, ada.refreshToken, ada.email]
+  ) {
+    assert(!text.includes(secret), secret);
+  }
+});
+
+Deno.test("readSignInReport: is for admins, and of accounts that are there", async () => {
+  const { server, ada } = await openOffice();
+  await using _ = server;
+  const params = { user_id: ada.id };
+  const asUser = await server.call(readSignInReport, { params, token: ada.accessToken });
+  assert.deepEqual([asUser.status, asUser.body.code], [403, "role_insufficient"]);
+  assert.equal((await server.call(readSignInReport, { params })).body.code, "token_missing");
+  await replaceUser(server.deps, ada.id, { role: "admin" }, OPERATOR);
+  const promoted = await signIn(server, ada);
+  const missing = { user_id: "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10" };
+  const gone = await server.call(readSignInReport, { params: missing, token: promoted.accessToken });
+  assert.equal(gone.body.code, "user_not_found");
+});
