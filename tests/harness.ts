@@ -107,13 +107,8 @@ export async function startServer(
   const logged: string[] = [];
   let process = await startProcess({ config, kv, clock, delivered, logged });
 
-  const request: TestServer["request"] = async (path, { ip = "192.0.2.1", ...init } = {}) => {
-    const info = {
-      remoteAddr: { transport: "tcp", hostname: ip, port: 50_000 },
-      completed: Promise.resolve(),
-    };
-    return await process.app.fetch(new Request(new URL(path, config.publicUrl), init), info);
-  };
+  const request: TestServer["request"] = (path, init) =>
+    requestOf(process.app, new URL(path, config.publicUrl), init);
   const mails = async (): Promise<OutgoingMail[]> => {
     await process.outbox.settle();
     return delivered;
@@ -150,6 +145,24 @@ export async function startServer(
       db.close();
     },
   };
+}
+
+/** `call` on any app. */
+export async function callApp(app: App, route: RouteConfig, input: CallInput = {}): Promise<Answer> {
+  const url = new URL(pathOf(route, input), "http://localhost:8000");
+  return await declared(route, await requestOf(app, url, initOf(route, input)));
+}
+
+async function requestOf(
+  app: App,
+  url: URL,
+  { ip = "192.0.2.1", ...init }: RequestInit & { readonly ip?: string } = {},
+): Promise<Response> {
+  const info = {
+    remoteAddr: { transport: "tcp", hostname: ip, port: 50_000 },
+    completed: Promise.resolve(),
+  };
+  return await app.fetch(new Request(url, init), info);
 }
 
 interface TestProcess {
