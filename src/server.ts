@@ -17,7 +17,8 @@ import { createSecrets } from "./secrets.ts";
 import { createKv } from "./store/kv.ts";
 import { createLimits } from "./store/limits.ts";
 import { releaseClaims } from "./store/mail_claims.ts";
-import type { OpenStore } from "./store/open.ts";
+import { isOverNetwork, type OpenStore } from "./store/open.ts";
+import { migrateStore, SCHEMA } from "./store/schema.ts";
 
 /** Ready to answer; its mails leave already. */
 export interface Server {
@@ -26,10 +27,12 @@ export interface Server {
   readonly outbox: Outbox;
 }
 
-/** Builds the server on an open store. Throws WrongSecretKey. */
+/** Builds the server on an open store. Throws WrongSecretKey, or StoreFault for a newer store. */
 export async function createServer(config: Config, store: OpenStore, log: Log): Promise<Server> {
   const nowMs = Date.now;
-  const kv = createKv(store.db, nowMs);
+  const kv = createKv(store.db, nowMs, { isOverNetwork: isOverNetwork(config.kvPath) });
+  const migratedFrom = await migrateStore(kv, { name: config.kvPath ?? "The store" });
+  if (migratedFrom !== null && migratedFrom < SCHEMA) log.info("store migrated", { from: migratedFrom, to: SCHEMA });
   const secrets = createSecrets(await readSecretKey(config));
   const keyring = await openKeyring(kv, secrets);
   const mailer = config.smtp

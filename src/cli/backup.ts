@@ -1,9 +1,10 @@
 // `deno task backup FILE`: a whole copy of the store, also while a server writes to it, proved to open before it gets
 // its name.
 
-import { copyStore, provePages, requireMarker } from "../store/backup.ts";
+import { copyStore, provePages } from "../store/backup.ts";
 import { createKv } from "../store/kv.ts";
 import { connect, isFile } from "../store/open.ts";
+import { requireMarker } from "../store/schema.ts";
 import { writeOutput } from "./output_file.ts";
 import { readArguments, requireConfig, runProgram, say, ToolFault } from "./tool.ts";
 

@@ -9,7 +9,8 @@ import { readSecretKey } from "../secret_key.ts";
 import { createSecrets, type Secrets } from "../secrets.ts";
 import { keys } from "../store/keys.ts";
 import { createKv, type Kv, StoreUnavailable } from "../store/kv.ts";
-import { openDatabase, StoreFault } from "../store/open.ts";
+import { isOverNetwork, openDatabase, StoreFault } from "../store/open.ts";
+import { requireCurrentSchema } from "../store/schema.ts";
 
 /** A mistake that the operator can mend: its message says how. */
 export class ToolFault extends Error {
@@ -26,11 +27,14 @@ export interface Tool {
 export function runTool(work: (tool: Tool) => Promise<void>): Promise<never> {
   return runProgram(async () => {
     const config = await requireConfig();
-    const kv = createKv(await openDatabase(config.kvPath), Date.now);
+    const kv = createKv(await openDatabase(config.kvPath), Date.now, {
+      isOverNetwork: isOverNetwork(config.kvPath),
+    });
     try {
       const secrets = createSecrets(await readSecretKey(config));
       // A store is marked as ours by whoever opens it first, a server or a tool.
       if ((await kv.find(keys.store())).value === null) await openKeyring(kv, secrets);
+      await requireCurrentSchema(kv, { name: config.kvPath ?? "The store" });
       await work({ config, kv, secrets });
     } finally {
       // What SQLite keeps beside the file is cleared away.

@@ -4,10 +4,10 @@
 import type { Config } from "../config.ts";
 import { openKeyring, WrongSecretKey } from "../keyring.ts";
 import type { Secrets } from "../secrets.ts";
-import { requireMarker } from "../store/backup.ts";
 import { keys } from "../store/keys.ts";
 import type { Kv } from "../store/kv.ts";
 import { proveWrite } from "../store/readiness.ts";
+import { requireMarker } from "../store/schema.ts";
 import { collectSigningKeys } from "../store/signing_keys.ts";
 import { rfc3339 } from "../user_view.ts";
 import { type Finding, formatMs, median, toFix, well } from "./finding.ts";

@@ -1,6 +1,6 @@
 // The audit trail: who did what to whom, when and from where. An event is written in the commit of what it tells. Events
-// form chains, so that writers who have nothing to do with each other need not wait for each other: all of one account,
-// or of one stranger's network, are in one chain, and the check on its head puts them in order.
+// form chains, so that writers who have nothing to do with each other need not wait for each other: the check on the
+// head of a chain puts its events in order.
 
 import type { Deps } from "../deps.ts";
 import { newId } from "../id.ts";
@@ -15,6 +15,7 @@ import {
   ownerOfOrigin,
   proofOfHead,
 } from "./audit_event.ts";
+import { NOBODY, placeOf, placesOf } from "./audit_places.ts";
 import type { Actor } from "./client.ts";
 import { keys } from "./keys.ts";
 import { type Change, isPresent, LOST, untilCommitted } from "./kv.ts";
@@ -35,38 +36,32 @@ export interface AuditDraft {
   readonly details?: Readonly<Record<string, string>>;
 }
 
-/** Stands in an index for those whose account there is none of: an unknown address costs the same. */
-const NOBODY = "nobody";
-
 /**
  * Adds events to the commit of what they tell; that commit fails when somebody else has added to their chain
- * meanwhile. Once in a commit, with all of its events; they concern one account at most.
+ * meanwhile. Once in a commit, with all of its events. Takes one check for the chain, and one for each account whose
+ * network is told.
  */
 export async function addAuditEvents(
   { kv, secrets, config }: AuditDeps,
   change: Change,
   drafts: readonly AuditDraft[],
 ): Promise<void> {
-  const lead = drafts.find(({ userId }) => userId !== null) ?? drafts[0];
-  if (!lead) return;
-  const chain = chainOf(lead);
-  const ownerId = ownerOfOrigin({ actorId: lead.actor.id, userId: lead.userId }) ?? NOBODY;
-  const [head, owner] = await kv.findMany([keys.auditHead(chain), keys.user(ownerId)]);
-  // A deletion that comes in between would not find this event: its commit takes the record that is checked here.
-  change.check(head, owner);
-  const isGone = ownerId !== NOBODY && !isPresent(owner) && lead.type !== "account_created";
+  const [first] = drafts;
+  if (!first) return;
+  const chain = chainOf(first, config);
+  const [head, ...owners] = await kv.findMany([keys.auditHead(chain), ...ownersOf(drafts).map(keys.user)]);
+  // A deletion that comes in between would not find these events: its commit takes the records that are checked here.
+  change.check(head, ...owners);
+  const ownersThere = new Set(owners.filter(isPresent).map(({ value }) => value.id));
 
   let newest: AuditHeadRecord = head.value ?? EMPTY;
   for (const draft of drafts) {
-    const event = follow({ kv, secrets, config }, newest, {
-      chain,
-      draft,
-      origin: isGone ? null : originOf(draft.actor),
-    });
+    const ownerId = ownerOf(draft);
+    const isTraced = ownerId === null || ownersThere.has(ownerId) || draft.type === "account_created";
+    const origin = isTraced ? originOf(draft.actor) : null;
+    const event = follow({ kv, secrets, config }, newest, { chain, draft, origin });
     change.set(keys.auditEvent(event.id), event);
-    const place = { eventId: event.id, expiresAtMs: event.expiresAtMs };
-    change.set(keys.auditEventOn(event.type, event.id), place);
-    for (const userId of concerned(event)) change.set(keys.auditEventOf(userId, event.id), place);
+    for (const place of placesOf(event)) change.set(place, placeOf(event));
     newest = headOf(secrets, event, newest);
   }
   change.set(head.key, newest);
@@ -134,13 +129,29 @@ function originOf({ client }: Actor): AuditOriginRecord | null {
   return client && { ip: client.address, userAgent: client.userAgent, nonce: randomText(16) };
 }
 
-/** Everything about one account is in one chain: writers about it wait for its record in any case. */
-function chainOf({ userId, actor }: AuditDraft): string {
+/**
+ * A stranger's network decides, whomever they try to be: which requests wait for each other must not tell whether an
+ * address has an account. Otherwise the account decides, whose record its writers wait for in any case. What is kept
+ * for another time is in another chain, so that the events of a chain end in its order.
+ */
+function chainOf(
+  { userId, actor }: AuditDraft,
+  { auditRetentionMs }: AuditDeps["config"],
+): string {
+  const writer = actor.kind === "anyone" ? actor.client.networkHash : userId ?? actor.id ?? actor.kind;
   // One of 64 letters, each as likely as any other.
-  return digest(userId ?? actor.id ?? actor.client?.networkHash ?? actor.kind).charAt(0);
+  return `${digest(writer).charAt(0)}-${auditRetentionMs}`;
 }
 
-/** Whose events it is among: of who it happened to, and of who did it. */
-function concerned({ userId, actorId }: Pick<AuditEventRecord, "userId" | "actorId">): Set<string> {
-  return new Set([userId ?? actorId ?? NOBODY, actorId ?? userId ?? NOBODY]);
+/**
+ * Each account once. Nobody is asked for as often as the drafts say: it must cost the same whether or not an address
+ * has an account.
+ */
+function ownersOf(drafts: readonly AuditDraft[]): string[] {
+  return drafts.map((draft) => ownerOf(draft) ?? NOBODY)
+    .filter((id, index, all) => id === NOBODY || all.indexOf(id) === index);
+}
+
+function ownerOf({ actor, userId }: AuditDraft): string | null {
+  return ownerOfOrigin({ actorId: actor.id, userId });
 }

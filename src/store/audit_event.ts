@@ -63,7 +63,7 @@ export interface AuditEventRecord {
   readonly previousHash: string;
   /** From then on the event before it may be gone. */
   readonly previousExpiresAtMs: number;
-  /** A keyed hash over all of the above but the origin, and over when it ends. */
+  /** A keyed hash over all of the rest but the origin. */
   readonly hash: string;
   readonly expiresAtMs: number;
 }
@@ -75,7 +75,7 @@ export interface AuditHeadRecord {
   /** The time within the newest id: the next one gets a later one. */
   readonly newestIdMs: number;
   readonly newestExpiresAtMs: number;
-  /** A keyed hash over all of it: the proof of a chain whose events have all ended. */
+  /** A keyed hash over all of the rest: the proof of a chain whose events have all ended. */
   readonly proof: string;
 }
 
@@ -88,30 +88,24 @@ export interface AuditPlaceRecord {
 /** An event before its hash is known. */
 export type UnprovedEvent = Omit<AuditEventRecord, "hash">;
 
-/** What an event's `hash` must be. The origin takes part as its hash, so that it can be wiped. */
+/** What an event's `hash` must be: over all of it. The origin takes part as its hash, so that it can be wiped. */
 export function hashOfEvent(secrets: Secrets, event: UnprovedEvent): string {
-  const { id, chain, number, type, actorKind, actorId, userId, cause, details, requestId, atMs } = event;
-  const { originHash, previousHash, previousExpiresAtMs, expiresAtMs } = event;
-  const told = [id, chain, number, type, actorKind, actorId, userId, cause, details, requestId, atMs];
-  const proof = [originHash, previousHash, previousExpiresAtMs, expiresAtMs];
-  return secrets.mac("audit-event", JSON.stringify([...told, ...proof]));
+  const { origin: _origin, ...told } = event;
+  return secrets.mac("audit-event", JSON.stringify(told));
 }
 
 /** What a head's `proof` must be. */
 export function proofOfHead(
   secrets: Secrets,
   chain: string,
-  { number, hash, newestIdMs, newestExpiresAtMs }: Omit<AuditHeadRecord, "proof">,
+  head: Omit<AuditHeadRecord, "proof">,
 ): string {
-  return secrets.mac(
-    "audit-head",
-    JSON.stringify([chain, number, hash, newestIdMs, newestExpiresAtMs]),
-  );
+  return secrets.mac("audit-head", chain, JSON.stringify(head));
 }
 
 /** What an origin's hash must be. */
-export function hashOfOrigin({ ip, userAgent, nonce }: AuditOriginRecord): string {
-  return digest(JSON.stringify([ip, userAgent, nonce]));
+export function hashOfOrigin(origin: AuditOriginRecord): string {
+  return digest(JSON.stringify(origin));
 }
 
 /** Whose origin it is: with that account it is wiped. Null: of somebody who is nobody here. */

@@ -1,7 +1,7 @@
 // Events of the audit trail as they are looked up, newest first: all, of one account, or of one type.
 
 import type { AuditEventRecord, AuditPlaceRecord, AuditType } from "./audit_event.ts";
-import { type Key, type Kv } from "./kv.ts";
+import type { Key, Kv } from "./kv.ts";
 import { keys } from "./keys.ts";
 import {
   collectNewest,

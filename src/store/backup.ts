@@ -2,10 +2,7 @@
 // alone loses them, and a log that stays behind would be played into whatever file comes next.
 
 import { backup, DatabaseSync } from "node:sqlite";
-import { keys, type StoreRecord } from "./keys.ts";
-import type { Kv } from "./kv.ts";
 import { StoreFault } from "./open.ts";
-import { SCHEMA } from "./signing_keys.ts";
 
 /** All in one step, in one read transaction: several steps would begin anew whenever a server writes in between. */
 const PAGES_A_STEP = 2 ** 31 - 1;
@@ -29,16 +26,6 @@ export function provePages(path: string, { name }: { readonly name: string }): v
   } catch (error) {
     throw new StoreFault(`${name} is damaged, or no store at all: ${messageOf(error)}`, { cause: error });
   }
-}
-
-/** The marker of a store of ours, in a layout that this version reads. Throws StoreFault when it is another's. */
-export async function requireMarker(kv: Kv, { name }: { readonly name: string }): Promise<StoreRecord> {
-  const { value: marker } = await kv.find(keys.store());
-  if (!marker) throw new StoreFault(`${name} is not the store of a Latchkey server`);
-  if (marker.schema > SCHEMA) {
-    throw new StoreFault(`${name} was written by a newer Latchkey: use that version, or a later one`);
-  }
-  return marker;
 }
 
 /**

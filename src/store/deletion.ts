@@ -9,18 +9,10 @@ import { addAuditEvents } from "./audit.ts";
 import { wipeOrigins } from "./audit_origins.ts";
 import { addReplacement, insertChallenge, type IssuedChallenge } from "./challenges.ts";
 import { keys, type TombstoneRecord, type UserRecord } from "./keys.ts";
-import {
-  type Change,
-  isPresent,
-  type Key,
-  type Kv,
-  LOST,
-  type Page,
-  type Present,
-  untilCommitted,
-} from "./kv.ts";
+import { type Change, isPresent, type Key, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
 import { addMail } from "./mails.ts";
 import { removeMailsOf } from "./mail_lists.ts";
+import { pagesOf } from "./page.ts";
 import { type Actor, type Client, occasion, owner } from "./client.ts";
 import { addSessionsEnd } from "./sessions.ts";
 import { addUserIndex } from "./user_index.ts";
@@ -132,17 +124,17 @@ export async function finishDeletion({ kv, log }: Pick<Deps, "kv" | "log">, user
 
 /** Finishes what a crash interrupted, here or on another instance. */
 export async function resumeDeletions(kv: Kv): Promise<void> {
-  for await (const tombstones of pagesOf(kv, keys.tombstones())) {
+  for await (const tombstones of pagesOf(kv, keys.tombstones(), STEP)) {
     for (const { value } of tombstones) await clear(kv, value);
   }
 }
 
 async function clear(kv: Kv, { userId, addressHash }: TombstoneRecord): Promise<void> {
-  for await (const current of pagesOf(kv, keys.currentChallengesOf(userId))) {
+  for await (const current of pagesOf(kv, keys.currentChallengesOf(userId), STEP)) {
     await kv.change().remove(...current.map(({ value }) => keys.challenge(value.challengeHash))).commit();
   }
   for (const prefix of prefixesOf(userId)) {
-    for await (const page of pagesOf(kv, prefix)) {
+    for await (const page of pagesOf(kv, prefix, STEP)) {
       await kv.change().remove(...page.map(({ key }) => key)).commit();
     }
   }
@@ -166,14 +158,4 @@ function prefixesOf(userId: string): Key<unknown>[] {
     keys.currentChallengesOf(userId),
     keys.notesOf(userId),
   ];
-}
-
-/** All that lies below a key, in steps. A step without entries is left out: all of its have expired. */
-async function* pagesOf<Value>(kv: Kv, prefix: Key<Value>): AsyncGenerator<Present<Value>[]> {
-  let cursor: string | null = null;
-  do {
-    const page: Page<Value> = await kv.collect(prefix, { limit: STEP, cursor });
-    if (page.entries.length > 0) yield page.entries;
-    cursor = page.cursor;
-  } while (cursor !== null);
 }

@@ -216,9 +216,11 @@ export interface SigningKeyRecord {
   readonly expiresAtMs?: number;
 }
 
-/** Marks the store as ours and tells which layout it has. Written at the first start. */
+/** Marks the store as ours and tells which layout it has. Written at the first start, and by store/schema.ts. */
 export interface StoreRecord {
   readonly schema: number;
+  /** How far the migration to the next layout has come. */
+  readonly cursor?: string;
   readonly createdAtMs: number;
 }
 
@@ -228,6 +230,8 @@ export const keys = {
   store: () => key<StoreRecord>("store"),
   /** Written by the readiness probe, to prove that writes work. */
   probe: () => key<{ readonly atMs: number }>("probe"),
+  /** Which commit of a process was the last to use this slip. Written by store/receipts.ts; ends a day after it. */
+  receipt: (processId: string, slip: number) => key<number>("receipts", processId, slip),
 
   users: () => key<UserRecord>("users"),
   user: (userId: string) => key<UserRecord>("users", userId),
@@ -279,8 +283,10 @@ export const keys = {
 
   auditEvents: () => key<AuditEventRecord>("audit_events"),
   auditEvent: (eventId: string) => key<AuditEventRecord>("audit_events", eventId),
+  auditPlacesByUser: () => key<AuditPlaceRecord>("audit_by_user"),
   auditEventsOf: (userId: string) => key<AuditPlaceRecord>("audit_by_user", userId),
   auditEventOf: (userId: string, eventId: string) => key<AuditPlaceRecord>("audit_by_user", userId, eventId),
+  auditPlacesByType: () => key<AuditPlaceRecord>("audit_by_type"),
   auditEventsOn: (type: AuditType) => key<AuditPlaceRecord>("audit_by_type", type),
   auditEventOn: (type: AuditType, eventId: string) => key<AuditPlaceRecord>("audit_by_type", type, eventId),
   auditHeads: () => key<AuditHeadRecord>("audit_heads"),

@@ -1,7 +1,12 @@
 // The one door to Deno KV. Rules that every caller needs are built in here, so that nobody can forget them:
 // a record that carries `expiresAtMs` reads as absent from that moment on (Deno KV itself keeps it readable for
-// about a minute), every call has a deadline, a locked file is tried again, and no commit takes more checks
-// than the smallest backend allows.
+// about a minute), every call has a deadline (call.ts), a commit happens once (receipts.ts), and none takes more
+// checks than the smallest backend allows.
+
+import { type CallStore, createCallStore, StoreUnavailable } from "./call.ts";
+import { type CommitOnce, createCommitOnce } from "./receipts.ts";
+
+export { StoreUnavailable };
 
 /** The path of a record, with the type of what stands there. Made in keys.ts only. */
 export interface Key<Value> {
@@ -66,21 +71,24 @@ export interface Change {
   commit(): Promise<boolean>;
 }
 
-/** The store did not answer in time, or is gone. Becomes 503 `unavailable`; what was asked may or may not have happened. */
-export class StoreUnavailable extends Error {
-  override readonly name = "StoreUnavailable";
-}
-
-const CALL_DEADLINE_MS = 5_000;
-const CHECKS_MAX = 10;
+/** Ten fit, and one is for the receipt. */
+const CHECKS_MAX = 9;
 const KEYS_MAX = 10;
-const LOCKED_RETRY_MS = 5;
 const CONTENTION_TRIES_MAX = 40;
 /** Slack after `expiresAtMs` before the store may sweep: the clocks of two instances differ a little. */
 const SWEEP_SLACK_MS = 5_000;
 
+export interface KvOptions {
+  /** An answer can get lost then, though what was asked has happened. */
+  readonly isOverNetwork?: boolean;
+}
+
 /** Wraps an open Deno KV. `nowMs` decides what has expired. */
-export function createKv(db: Deno.Kv, nowMs: () => number): Kv {
+export function createKv(db: Deno.Kv, nowMs: () => number, { isOverNetwork = false }: KvOptions = {}): Kv {
+  const callStore = createCallStore();
+  const commitOnce = isOverNetwork
+    ? createCommitOnce(db)
+    : async (operation: Deno.AtomicOperation) => (await operation.commit()).ok;
   const read = <Value>(key: Key<Value>, entry: Deno.KvEntryMaybe<unknown>): Entry<Value> => ({
     key,
     value: isLive(entry.value, nowMs()) ? entry.value as Value : null,
@@ -90,15 +98,15 @@ export function createKv(db: Deno.Kv, nowMs: () => number): Kv {
   return {
     nowMs,
     close: () => db.close(),
-    find: async (key) => read(key, await withDeadline(() => db.get(key.path))),
+    find: async (key) => read(key, await callStore(() => db.get(key.path))),
     findMany: async <const Keys extends readonly Key<unknown>[]>(keys: Keys) => {
       if (keys.length > KEYS_MAX) throw new Error(`At most ${KEYS_MAX} keys can be read at once`);
-      const entries = await withDeadline(() => db.getMany(keys.map((key) => key.path)));
+      const entries = await callStore(() => db.getMany(keys.map((key) => key.path)));
       // The tuple has the order and the length of `keys`, so each entry has its key's type.
       return entries.map((entry, index) => read(keys[index] as Key<unknown>, entry)) as EntriesOf<Keys>;
     },
-    collect: (prefix, options) => withDeadline(() => collectPage(db, prefix, options, nowMs())),
-    change: () => createChange(db, nowMs),
+    collect: (prefix, options) => callStore(() => collectPage(db, prefix, options, nowMs())),
+    change: () => createChange(db, { nowMs, callStore, commitOnce }),
   };
 }
 
@@ -123,7 +131,14 @@ export async function untilCommitted<Result>(attempt: () => Promise<Result | typ
   throw new StoreUnavailable("Too many writers wanted the same record");
 }
 
-function createChange(db: Deno.Kv, nowMs: () => number): Change {
+function createChange(
+  db: Deno.Kv,
+  { nowMs, callStore, commitOnce }: {
+    readonly nowMs: () => number;
+    readonly callStore: CallStore;
+    readonly commitOnce: CommitOnce;
+  },
+): Change {
   const checks: Deno.AtomicCheck[] = [];
   const writes: ((operation: Deno.AtomicOperation) => void)[] = [];
   const followers = new Set<() => void>();
@@ -150,13 +165,13 @@ function createChange(db: Deno.Kv, nowMs: () => number): Change {
     },
     async commit() {
       if (checks.length > CHECKS_MAX) throw new Error(`At most ${CHECKS_MAX} checks fit one commit`);
-      const result = await withDeadline(() => {
+      const isCommitted = await callStore(() => {
         const operation = db.atomic().check(...checks);
         for (const write of writes) write(operation);
-        return operation.commit();
+        return commitOnce(operation);
       });
-      if (result.ok) { for (const follow of followers) follow(); }
-      return result.ok;
+      if (isCommitted) { for (const follow of followers) follow(); }
+      return isCommitted;
     },
   };
   return change;
@@ -189,36 +204,6 @@ async function collectPage<Value>(
 /** The least key part that is greater: the end of a range is not part of it. */
 function nextPart(part: number | string): number | string {
   return typeof part === "number" ? part + 1 : `${part}\u0000`;
-}
-
-/** Deno KV over the network waits for ever, and a second process locks a local file for a moment. */
-async function withDeadline<Result>(call: () => Promise<Result>): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let isOver = false;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      isOver = true;
-      reject(new StoreUnavailable(`The store did not answer within ${CALL_DEADLINE_MS} ms`));
-    }, CALL_DEADLINE_MS);
-  });
-  try {
-    return await Promise.race([deadline, untilUnlocked(call, () => isOver)]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-async function untilUnlocked<Result>(call: () => Promise<Result>, isOver: () => boolean): Promise<Result> {
-  while (true) {
-    try {
-      return await call();
-    } catch (error) {
-      if (error instanceof Deno.errors.BadResource) throw new StoreUnavailable("The store is closed");
-      // "database is locked" means that nothing was written, so that trying again is safe.
-      if (!(error instanceof Error && error.message.includes("database is locked")) || isOver()) throw error;
-      await pause(LOCKED_RETRY_MS * (1 + Math.random()));
-    }
-  }
 }
 
 function isLive(value: unknown, nowMs: number): boolean {

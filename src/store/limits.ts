@@ -47,7 +47,7 @@ export interface Quota {
 export interface Limits {
   /**
    * Admits a request of `client` for all its subjects, or refuses it and takes nothing from any. Policies that are off
-   * admit. At most eight subjects. Who takes the last permit of a window is in the audit trail, once in that window.
+   * admit. At most four subjects. Who takes the last permit of a window is in the audit trail, once in that window.
    * Throws StoreUnavailable when the store does not decide: nothing is admitted then.
    */
   admit(subjects: readonly Subject[], client: Client): Promise<Verdict>;

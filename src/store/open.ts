@@ -1,6 +1,9 @@
 // Opens the store as the one server on it. What an operator must know, a second server, a store that vanished or is
 // damaged, is said in one sentence; nothing starts silently empty where there was a store.
 
+import { keys } from "./keys.ts";
+import { createKv } from "./kv.ts";
+
 /** A store that cannot be used, in a sentence for the operator. */
 export class StoreFault extends Error {
   override readonly name = "StoreFault";
@@ -67,6 +70,11 @@ export function isRemote(path: string): boolean {
   return /^https?:\/\//.test(path);
 }
 
+/** Whether the store is elsewhere: at a KV Connect server, or wherever the platform has its own. */
+export function isOverNetwork(path: string | null): boolean {
+  return path === null || isRemote(path);
+}
+
 /** Whether `path` names a file of this machine. */
 export function isFile(path: string | null): path is string {
   return path !== null && !isRemote(path) && path !== ":memory:";
@@ -77,7 +85,7 @@ export async function connect(path: string | null): Promise<Deno.Kv> {
   try {
     const db = await (path === null ? Deno.openKv() : Deno.openKv(path));
     // A damaged file shows at the first read, not when it is opened.
-    await db.get(["store"]);
+    await createKv(db, () => 0).find(keys.store());
     return db;
   } catch (error) {
     throw new StoreFault(`The store ${path ?? "of the platform"} cannot be opened: ${messageOf(error)}`, {

@@ -102,3 +102,17 @@ export async function collectNewest<Value>(
   } while (cursor !== null && found.length < limit);
   return found.map(({ value }) => value);
 }
+
+/** All that lies below a key, `step` (1 to 1000) at a time. A step without entries is left out: all of its have expired. */
+export async function* pagesOf<Value>(
+  kv: Kv,
+  prefix: Key<Value>,
+  step: number,
+): AsyncGenerator<Present<Value>[]> {
+  let cursor: string | null = null;
+  do {
+    const page: Page<Value> = await kv.collect(prefix, { limit: step, cursor });
+    if (page.entries.length > 0) yield page.entries;
+    cursor = page.cursor;
+  } while (cursor !== null);
+}

@@ -69,12 +69,16 @@ export function insertSession(
         content: { kind: "sign_in_new_network", ...occasion(deps, client) },
       });
     }
-    await addAuditEvents(deps, change, [{
-      type: "signed_in",
-      actor: owner(userId, client),
-      userId,
-      details: { session_id: grant.session.id },
-    }]);
+    const about = { actor: owner(userId, client), userId };
+    await addAuditEvents(deps, change, [
+      { type: "signed_in", ...about, details: { session_id: grant.session.id } },
+      ...surplus.map(({ value }) => ({
+        type: "session_ended" as const,
+        ...about,
+        cause: "session_limit",
+        details: { session_id: value.id },
+      })),
+    ]);
     return await change.commit() ? grant : LOST;
   });
 }

@@ -4,9 +4,7 @@ import { addAuditEvents, type AuditDeps } from "./audit.ts";
 import { OPERATOR } from "./client.ts";
 import { keys, type SigningKeyRecord } from "./keys.ts";
 import { type Kv, LOST, untilCommitted } from "./kv.ts";
-
-/** The layout of the store that this version reads and writes. */
-export const SCHEMA = 1;
+import { SCHEMA } from "./schema.ts";
 
 const KEYS_MAX = 100;
 
