@@ -30,9 +30,11 @@ export const register = createRoute({
   description:
     `Mails a code to the address and answers with a challenge. No account exists yet: send the code and the
 \`challenge_id\` to \`verifyOtp\` to open it and be signed in. An unconfirmed registration ends after 24 hours, and reserves
-its username until then.
+its username until then, for registrations of the same address only.
 
-The answer is the same when the address already has an account. Then no code is mailed, but a note to its owner.`,
+The answer is the same when the address already has an account. Then no code is mailed, but a note to its owner.
+
+A password that is refused is a 422; its \`errors\` say why, in plain words. Three registrations a minute, by network.`,
   security: [],
   request: { body: { required: true, content: { "application/json": { schema: registration } } } },
   responses: {
@@ -48,10 +50,11 @@ export const verifyOtp = createRoute({
   tags: ["Registration"],
   summary: "Confirm a registration and sign in",
   description:
-    `Opens the account with what was sent to \`register\` for this challenge, and signs in. Every other pending
-registration of the address is void from now on.
+    `Opens the account with what was sent to \`register\` for this challenge, and signs in: keep both tokens, as after
+\`login\`. Every other pending registration of the address is void from now on.
 
-${guessesAt("register")} A code works once, and ends after ten minutes.`,
+${guessesAt("register")} A code works once, and ends after ten minutes; \`resendOtp\` mails
+another. Three attempts a minute, by network and by challenge.`,
   security: [],
   request: {
     body: {

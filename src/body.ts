@@ -12,6 +12,8 @@ export interface RequestBody {
 }
 
 const BODY_BYTES_MAX = 64 * 1024;
+/** For all of it. Deno's server itself waits for ever, and a body is small: who is slower has stopped sending. */
+const BODY_DEADLINE_MS = 10_000;
 const BODILESS_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 const TEXT_LENGTH_MAX = 2_048;
 
@@ -22,10 +24,17 @@ const TEXT_LENGTH_MAX = 2_048;
 export async function readBody(request: HonoRequest): Promise<RequestBody> {
   if (BODILESS_METHODS.has(request.method)) return { value: undefined, fault: null };
   const bytes = await readBytes(request.raw);
-  const isEmpty = bytes.byteLength === 0;
-  checkMediaType(request.header("content-type"), { isEmpty });
+  const isEmpty = bytes?.byteLength === 0;
+  checkMediaType(request, { isEmpty });
+  if (bytes === null) {
+    const detail = `The body broke off, or was not here within ${BODY_DEADLINE_MS / 1000} seconds`;
+    return { value: undefined, fault: new Problem("body_malformed", { detail }) };
+  }
   if (isEmpty) {
-    leave(request, "{}");
+    // The validator asks for the header, too, which such a request may lack.
+    const headers = new Headers(request.raw.headers);
+    headers.set("content-type", "application/json");
+    request.raw = new Request(request.raw, { headers, body: "{}" });
     return { value: {}, fault: null };
   }
   try {
@@ -43,11 +52,10 @@ export async function readBody(request: HonoRequest): Promise<RequestBody> {
   }
 }
 
-/** As hono's own body limit does: a body can be read once, so that the validator gets a request of its own. */
+/** A body can be read once: the validator finds it where hono keeps what was read. */
 function leave(request: HonoRequest, text: string): void {
-  const headers = new Headers(request.raw.headers);
-  headers.set("content-type", "application/json");
-  request.raw = new Request(request.raw, { headers, body: text });
+  // Hono keeps promises there, and types them as what they resolve to.
+  request.bodyCache.text = Promise.resolve(text) as unknown as string;
 }
 
 /** A member of a parsed but not yet validated body, when it is a text of a sane length. */
@@ -58,11 +66,29 @@ export function textMember(body: unknown, name: string): string | null {
   return typeof value === "string" && value.length <= TEXT_LENGTH_MAX ? value : null;
 }
 
-async function readBytes(request: Request): Promise<Uint8Array> {
+/** All bytes, or null when they do not arrive. Throws 413. */
+async function readBytes(request: Request): Promise<Uint8Array | null> {
   const declared = request.headers.get("content-length");
   if (Number(declared) > BODY_BYTES_MAX) throw new Problem("body_too_large");
-  // The server reads no further than the declared length, so that there is nothing to count.
-  if (declared !== null) return new Uint8Array(await request.arrayBuffer());
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), BODY_DEADLINE_MS);
+  });
+  try {
+    // The server reads no further than a declared length, so that there is nothing to count.
+    const arrived = declared === null ? collectBytes(request) : request.arrayBuffer();
+    const bytes = await Promise.race([arrived, late]);
+    return bytes && new Uint8Array(bytes);
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    // The client hung up, or its chunks are none: nothing that went wrong here.
+    return null;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function collectBytes(request: Request): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of request.body ?? []) {
@@ -70,8 +96,6 @@ async function readBytes(request: Request): Promise<Uint8Array> {
     if (length > BODY_BYTES_MAX) throw new Problem("body_too_large");
     chunks.push(chunk);
   }
-  const [first] = chunks;
-  if (chunks.length === 1 && first) return first;
   const bytes = new Uint8Array(length);
   let offset = 0;
   for (const chunk of chunks) {
@@ -81,7 +105,12 @@ async function readBytes(request: Request): Promise<Uint8Array> {
   return bytes;
 }
 
-function checkMediaType(contentType: string | undefined, { isEmpty }: { readonly isEmpty: boolean }): void {
+function checkMediaType(request: HonoRequest, { isEmpty }: { readonly isEmpty: boolean }): void {
+  // Nothing is inflated here: a few bytes can become gigabytes (RFC 9110 §15.5.16).
+  if ((request.header("content-encoding") ?? "identity") !== "identity") {
+    throw new Problem("media_type_unsupported");
+  }
+  const contentType = request.header("content-type");
   if (contentType === undefined && isEmpty) return;
   const [essence = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) =>
     part.trim()

@@ -48,8 +48,8 @@ Deno.test("mailbox shows what the outbox delivered, newest first, with its code"
   assert.deepEqual(
     store.logged.filter(([event]) => event === "mail delivered to mailbox").map(([, fields]) => fields),
     [
-      { to: "mike@example.org", subject: "Confirm your address for Latchkey: 012345" },
-      { to: "mike@example.org", subject: "Your Latchkey password was changed" },
+      { mail_id: codeMailId, kind: "registration_code" },
+      { mail_id: mailId, kind: "password_changed" },
     ],
   );
 });

@@ -190,6 +190,23 @@ Deno.test("register: a username is reserved while a registration is pending, wit
   await begin(server, { email: "bob@example.org", username: "aDA" });
 });
 
+Deno.test("register: whoever lost the answer registers again with the same username, and either code opens it", async () => {
+  for (const confirmed of [0, 1]) {
+    await using server = await startServer({ env: UNLIMITED });
+    const challenges = [await begin(server, { username: "ada" })];
+    const codes = [await server.codeFor(ADA)];
+    server.clock.nowMs += 1;
+    challenges.push(await begin(server, { username: "ada" }));
+    codes.push(await server.codeFor(ADA));
+    const json = { challenge_id: challenges[confirmed], code: codes[confirmed] };
+    const opened = await server.call(verifyOtp, { json });
+    assert.equal(opened.status, 201, opened.text);
+    assert.equal(opened.body.user.username, "ada");
+    const other = { challenge_id: challenges[1 - confirmed], code: codes[1 - confirmed] };
+    assert.equal((await server.call(verifyOtp, { json: other })).body.code, "otp_expired");
+  }
+});
+
 Deno.test("register: a username is free again once another registration of the address was confirmed", async () => {
   await using server = await startServer({ env: UNLIMITED });
   await begin(server, { username: "ada" });

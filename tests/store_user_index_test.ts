@@ -114,7 +114,7 @@ async function act({ kv, deps, clock }: TestServer, deed: Deed): Promise<void> {
       locale: null,
       passwordHash: "",
     };
-    if (await addUser(kv, change, { newUser, challengeHash: null })) assert(await change.commit());
+    if (await addUser(kv, change, { newUser })) assert(await change.commit());
     return;
   }
   const users = await allUsers(kv);

@@ -43,7 +43,7 @@ async function createAdmin(tool: Tool): Promise<void> {
     const change = tool.kv.change();
     const { email, username } = wanted;
     const newUser = { email, username, name: null, locale: null, passwordHash };
-    const user = await addUser(tool.kv, change, { newUser, challengeHash: null, role: "admin" });
+    const user = await addUser(tool.kv, change, { newUser, role: "admin" });
     if (user === null) return false;
     await addAuditEvents(tool, change, [{
       type: "account_created",

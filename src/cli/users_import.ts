@@ -161,7 +161,7 @@ async function insertAll(kv: Kv, { path, options }: Wanted): Promise<number> {
 function insertUser(kv: Kv, { newUser, role, past }: IncomingUser): Promise<boolean> {
   return untilCommitted(async () => {
     const change = kv.change();
-    const user = await addUser(kv, change, { newUser, challengeHash: null, role, past });
+    const user = await addUser(kv, change, { newUser, role, past });
     return user === null ? false : await change.commit() || LOST;
   });
 }

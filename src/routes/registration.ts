@@ -21,7 +21,9 @@ export function registerRegistration(app: App, deps: Deps): void {
     const { email, password, username = null, name = null, locale = null } = c.req.valid("json");
     const person = { email, username, name };
     await requireNewPassword(deps, { member: "password", plainPassword: password }, person);
-    if (username !== null && !await isUsernameFree(deps.kv, username)) throw new Problem("username_taken");
+    if (username !== null && !await isUsernameFree(deps.kv, { username, email })) {
+      throw new Problem("username_taken");
+    }
 
     const passwordHash = await deps.hasher.hash(password);
     const challenge = await insertChallenge(
@@ -52,8 +54,8 @@ export function registerRegistration(app: App, deps: Deps): void {
       const attempt = await attemptCode(
         deps,
         { purpose: "registration", challengeId, plainCode, userId: null, client },
-        async (change, { email, payload, challengeHash }) => {
-          const user = await addUser(deps.kv, change, { newUser: { email, ...payload }, challengeHash });
+        async (change, { email, payload }) => {
+          const user = await addUser(deps.kv, change, { newUser: { email, ...payload } });
           if (!user) return null;
           const grant = addSession(deps, change, { user, client });
           await addAuditEvents(deps, change, [{

@@ -88,15 +88,13 @@ export async function isEmailTaken(kv: Kv, email: string): Promise<boolean> {
 
 /**
  * Adds a new account to `change`, verified unless its `past` says otherwise. Null when the address has an account
- * already, or the username or the imported id is somebody else's; a reservation made by the registration
- * `challengeHash` is taken over.
+ * already, or the username or the imported id is somebody else's.
  */
 export async function addUser(
   kv: Kv,
   change: Change,
-  { newUser, challengeHash, role = "user", past }: {
+  { newUser, role = "user", past }: {
     readonly newUser: NewUser;
-    readonly challengeHash: string | null;
     readonly role?: UserRecord["role"];
     readonly past?: ImportedPast;
   },
@@ -130,7 +128,7 @@ export async function addUser(
     .set(keys.user(user.id), user)
     .set(keys.credential(user.id), { passwordHash: newUser.passwordHash, changedAtMs: nowMs });
   if (user.username !== null) {
-    const username = await findFreeUsername(kv, user.username, { challengeHash });
+    const username = await findFreeUsername(kv, { username: user.username, email: user.email });
     if (!username) return null;
     change.check(username).set(username.key, { owner: "user", userId: user.id });
   }
@@ -139,7 +137,10 @@ export async function addUser(
   return user;
 }
 
-/** Reserves a username for a pending registration. False when it is taken. */
+/**
+ * Reserves a username for a pending registration. False when it is taken; what another registration of the same address
+ * has reserved is not, because somebody whose answer got lost registers again.
+ */
 export async function addUsernameReservation(
   kv: Kv,
   change: Change,
@@ -150,7 +151,7 @@ export async function addUsernameReservation(
     readonly expiresAtMs: number;
   },
 ): Promise<boolean> {
-  const entry = await findFreeUsername(kv, username, { challengeHash });
+  const entry = await findFreeUsername(kv, { username, email });
   if (!entry) return false;
   change.check(entry).set(entry.key, {
     owner: "registration",
@@ -161,9 +162,15 @@ export async function addUsernameReservation(
   return true;
 }
 
-/** Whether nobody has the username, and no pending registration reserves it. */
-export async function isUsernameFree(kv: Kv, username: string): Promise<boolean> {
-  return await findFreeUsername(kv, username, { challengeHash: null }) !== null;
+/** A username, and the address of who wants it. */
+export interface WantedUsername {
+  readonly username: string;
+  readonly email: string;
+}
+
+/** Whether nobody has the username, and no pending registration of another address reserves it. */
+export async function isUsernameFree(kv: Kv, wanted: WantedUsername): Promise<boolean> {
+  return await findFreeUsername(kv, wanted) !== null;
 }
 
 /** The new state of an account's password: only `passwordHash` differs when a hash is renewed at sign-in. */
@@ -250,7 +257,7 @@ async function addUsernameMove(
   const to = after.username?.toLowerCase() ?? null;
   if (from === to) return true;
   if (to !== null) {
-    const username = await findFreeUsername(kv, to, { challengeHash: null });
+    const username = await findFreeUsername(kv, { username: to, email: after.email });
     if (!username) return false;
     change.check(username).set(username.key, { owner: "user", userId: after.id });
   }
@@ -258,16 +265,15 @@ async function addUsernameMove(
   return true;
 }
 
-/** The entry to check and write when the username is free, or reserved by `challengeHash` itself; else null. */
+/** The entry to check and write when the username is free for who has, or will have, this address; else null. */
 async function findFreeUsername(
   kv: Kv,
-  username: string,
-  { challengeHash }: { readonly challengeHash: string | null },
+  { username, email }: WantedUsername,
 ): Promise<Entry<UsernameRecord> | null> {
   const entry = await kv.find(keys.username(username.toLowerCase()));
   if (!isPresent(entry)) return entry;
   if (entry.value.owner === "user") return null;
-  if (entry.value.challengeHash === challengeHash) return entry;
+  if (entry.value.emailHash === hashEmail(email)) return entry;
   // A pending registration ends when its challenge does, or when its address got an account by another one.
   const [challenge, account] = await kv.findMany([
     keys.challenge(entry.value.challengeHash),

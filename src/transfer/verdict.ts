@@ -101,7 +101,7 @@ async function judgeAgainstStore(kv: Kv, verdict: Verdict, options: ReadingOptio
   if (await findUser(kv, user.past.id)) {
     return { place, outcome: "bad", fault: "Has the id of another account" };
   }
-  if (username === null || await isUsernameFree(kv, username)) return verdict;
+  if (username === null || await isUsernameFree(kv, { username, email })) return verdict;
   return withTakenUsername({ place, user, fault: "Has the username of another account" }, options);
 }
 

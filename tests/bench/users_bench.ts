@@ -124,7 +124,7 @@ async function insertBatch(kv: Kv, clock: { nowMs: number }, first: number): Pro
     const added: string[] = [];
     for (const number of numbers) {
       clock.nowMs++;
-      const user = await addUser(kv, change, { newUser: newUser(number), challengeHash: null });
+      const user = await addUser(kv, change, { newUser: newUser(number) });
       if (user) added.push(user.id);
     }
     return await change.commit() ? added : [];
