@@ -8,8 +8,8 @@ WORKDIR /app
 COPY deno.json deno.lock ./
 # What only the tests need stays out of the image. The rest is installed exactly as the lock file says.
 RUN deno remove --frozen=false \
+    @hey-api/openapi-ts \
     @redocly/cli \
-    @redocly/openapi-core \
     @seriousme/openapi-schema-validator \
     @stoplight/spectral-core \
     @stoplight/spectral-owasp-ruleset \
@@ -17,6 +17,7 @@ RUN deno remove --frozen=false \
     fast-check \
     playwright-core \
     smtp-server \
+    typescript \
   && deno ci --prod
 
 COPY openapi openapi
@@ -49,7 +50,7 @@ ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", \
   "--no-prompt", \
   "--frozen", \
   "--allow-net", \
-  "--allow-env=PORT,HOST,APP_ENV,PUBLIC_URL,KV_PATH,SECRET_KEY,SMTP_URL,MAIL_FROM,APP_NAME,ACCESS_TOKEN_TTL,REFRESH_TOKEN_TTL,SESSION_MAX_AGE,REFRESH_GRACE,OTP_TTL,OTP_RESEND_AFTER,REGISTRATION_TTL,CORS_ORIGINS,TRUST_PROXY,THROTTLE_LOGIN,THROTTLE_REGISTER,THROTTLE_OTP,THROTTLE_PASSWORD_RESET,THROTTLE_PASSWORD,THROTTLE_MAIL,THROTTLE_ANONYMOUS,THROTTLE_USER,PASSWORD_MIN_LENGTH,PASSWORD_PATTERN,FREE_NOTES,AUDIT_RETENTION,DENO_DEPLOY,DENO_DEPLOYMENT_ID,DENO_KV_ACCESS_TOKEN", \
+  "--allow-env=PORT,HOST,APP_ENV,PUBLIC_URL,KV_PATH,SECRET_KEY,SMTP_URL,MAIL_FROM,APP_NAME,ACCESS_TOKEN_TTL,REFRESH_TOKEN_TTL,SESSION_MAX_AGE,REFRESH_GRACE,OTP_TTL,OTP_RESEND_AFTER,REGISTRATION_TTL,CORS_ORIGINS,TRUST_PROXY,THROTTLE_LOGIN,THROTTLE_REGISTER,THROTTLE_OTP,THROTTLE_PASSWORD_RESET,THROTTLE_PASSWORD,THROTTLE_MAIL,THROTTLE_ANONYMOUS,THROTTLE_USER,PASSWORD_MIN_LENGTH,PASSWORD_PATTERN,METRICS_TOKEN,FREE_NOTES,AUDIT_RETENTION,DENO_DEPLOY,DENO_DEPLOYMENT_ID,DENO_KV_ACCESS_TOKEN", \
   "--ignore-env", \
   "--allow-read=.env,.viewer,/data,/usr/bin/ldd,src/bcrypt_worker.ts", \
   "--allow-write=/data", \

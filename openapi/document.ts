@@ -79,6 +79,7 @@ export const routes: readonly RouteConfig[] = [
   service.readDocument,
   service.readDocs,
   service.readProblem,
+  service.readMetrics,
   service.readMailbox,
 ];
 
@@ -91,25 +92,25 @@ durations in whole seconds, ids UUIDv7.
 \`\`\`sh
 api=http://localhost:8000/api/v1
 
-# 1. Register: a challenge, and a code
-#    by mail (here: /dev/mailbox).
+# 1. Register: it mails a code.
+#    Here it is in /dev/mailbox.
 curl $api/auth/register --json \\
-  '{ "email": "ada@example.com",
-     "password": "violet-comet-93" }'
+'{"email": "ada@example.com",
+  "password": "violet-comet-93"}'
 
 # 2. The code opens the account,
 #    and you are signed in.
 curl $api/auth/verify-otp --json \\
-  '{ "challenge_id": "…",
-     "code": "042137" }'
+'{"challenge_id": "…",
+  "code": "042137"}'
 
 # 3. Use the access token.
 curl $api/me \\
-  -H 'Authorization: Bearer …'
+-H 'Authorization: Bearer …'
 
 # 4. Before it ends, get new tokens.
 curl $api/auth/token/refresh \\
-  --json '{"refresh_token":"…"}'
+--json '{"refresh_token": "…"}'
 \`\`\`
 
 The page \`/docs\` does the same by *Test Request* and *Send*: once you are signed in by \`verifyOtp\` or \`login\`, it sends
@@ -160,7 +161,14 @@ Limits are exact sliding windows. \`RateLimit-Policy\` and \`RateLimit\` tell wh
 
 By default: 100 requests a day without a token, by network; 1000 a day with one, by user; and narrower ones for sign-in
 (5 a minute), registration (3 a minute), codes (3 a minute), password resets (3 an hour) and the current password (5 a
-minute).`;
+minute).
+
+## New versions
+
+The version of this document follows semantic versioning: what breaks a client takes a new major version, below 1.0.0 a
+new minor one. What breaks none can come at any time: operations, optional members of requests, members of answers, values
+of a list such as \`purpose\`, headers, and refusals with their codes. So pass over members that you do not know, and take
+a code that you do not know for what its status says.`;
 
 const TAGS = [
   { name: "Registration", description: "From a stranger to an account." },
@@ -173,7 +181,7 @@ const TAGS = [
     description:
       "For admins: users, and the mails to them. The first admin is made on the command line: `deno task admin:create`.",
   },
-  { name: "Service", description: "Health, keys and documentation." },
+  { name: "Service", description: "Health, keys, metrics and documentation." },
 ];
 
 export type Document = ReturnType<OpenAPIHono["getOpenAPI31Document"]>;
@@ -192,6 +200,11 @@ export function buildDocument(contracts: readonly RouteConfig[]): Document {
     bearerFormat: "JWT",
     description:
       "The `access_token` that `verifyOtp`, `login` or `refreshTokens` answered: a JWT (RFC9068), checked as RFC8725 asks.",
+  });
+  registry.registerComponent("securitySchemes", "metrics_token", {
+    type: "http",
+    scheme: "bearer",
+    description: "The operator's `METRICS_TOKEN`.",
   });
   return app.getOpenAPI31Document({
     openapi: "3.1.0",

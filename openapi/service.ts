@@ -1,11 +1,11 @@
 // The service itself, at the root and without limits: is it well, what does it offer, with which keys does it sign.
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { time } from "./fields.ts";
+import { email, id, time, word } from "./fields.ts";
 import { anyAnswer, headers } from "./headers.ts";
 import { problemCodes, problems } from "./problem.ts";
 
-const page = z.string().max(1_000_000).openapi({ description: "A page for people." });
+const page = z.string().max(1_000_000).openapi({ format: "html", description: "A page for people." });
 
 export const readHealth = createRoute({
   method: "get",
@@ -14,7 +14,8 @@ export const readHealth = createRoute({
   tags: ["Service"],
   summary: "Ask whether the process lives",
   description:
-    "Touches nothing: a failing store does not make a supervisor restart the process. See `readReadiness`.",
+    "For supervisors: when it does not answer, restart the process. It touches nothing, so that a failing store is no " +
+    "reason to restart; `readReadiness` tells of that.",
   security: [],
   responses: {
     200: {
@@ -39,7 +40,8 @@ export const readReadiness = createRoute({
   tags: ["Service"],
   summary: "Ask whether requests can be served",
   description:
-    "Proves a write to the store. Says nothing about mail: mails wait in the outbox until their server is back.",
+    "For load balancers: while it answers 503, send no requests here. Proves a write to the store. Says nothing about " +
+    "mail: mails wait in the outbox until their server is back.",
   security: [],
   responses: {
     200: {
@@ -72,7 +74,10 @@ export const readDocument = createRoute({
       content: {
         "application/json": {
           schema: z.looseObject({
-            openapi: z.string().max(16).openapi({ description: "The version of OpenAPI.", example: "3.1.0" }),
+            openapi: z.string().max(16).regex(/^3\.1\.[0-9]+$/).openapi({
+              description: "The version of OpenAPI.",
+              example: "3.1.0",
+            }),
           }),
         },
       },
@@ -102,11 +107,11 @@ export const readDocs = createRoute({
 const key = z.object({
   kty: z.literal("OKP").openapi({ description: "The family of keys (RFC 8037).", example: "OKP" }),
   crv: z.literal("Ed25519").openapi({ description: "The curve.", example: "Ed25519" }),
-  x: z.string().max(64).openapi({
+  x: z.base64url().max(64).openapi({
     description: "The public key, base64url.",
     example: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
   }),
-  kid: z.string().max(64).openapi({
+  kid: z.base64url().max(64).openapi({
     description: "The name of the key, as in the header of a token.",
     example: "k1",
   }),
@@ -125,8 +130,9 @@ export const readKeys = createRoute({
   tags: ["Service"],
   summary: "Read the public keys of access tokens",
   description:
-    `With these any service checks access tokens without calling home. Insist on \`alg\` EdDSA, \`typ\` at+jwt, \`iss\`,
-\`aud\` and \`exp\`. Fetch the keys again when a token names a \`kid\` that you do not know.`,
+    `With these any service checks access tokens without calling home. Insist on \`alg\` EdDSA, \`typ\` at+jwt, \`exp\`, and
+\`iss\` and \`aud\`, which are both the address of this server. A sign-out is not seen that way: see \`verifyToken\`.
+Fetch the keys again when a token names a \`kid\` that you do not know.`,
   security: [],
   responses: {
     200: {
@@ -140,7 +146,11 @@ export const readKeys = createRoute({
 
 export const ProblemMeaning = z.object({
   code: z.enum(problemCodes).openapi({ description: "The code.", example: "otp_expired" }),
-  status: z.int().min(400).max(599).openapi({ description: "The HTTP status it comes with.", example: 410 }),
+  status: z.int().min(400).max(599).openapi({
+    format: "int32",
+    description: "The HTTP status it comes with.",
+    example: 410,
+  }),
   title: z.string().max(120).openapi({
     description: "What it means, in a few words.",
     example: "Code is no longer good",
@@ -178,26 +188,56 @@ export const readProblem = createRoute({
   },
 });
 
+export const readMetrics = createRoute({
+  method: "get",
+  path: "/metrics",
+  operationId: "readMetrics",
+  tags: ["Service"],
+  summary: "Read what this process counts",
+  description:
+    `For Prometheus: requests by pattern of the route, sign-ins, hashes, limits hit, the outbox, the store, memory. Nobody is
+named in it. Takes the operator's \`METRICS_TOKEN\`; where that is not set, this path is a 404 like any unknown one.`,
+  security: [{ metrics_token: [] }],
+  responses: {
+    200: {
+      description: "The counts, in Prometheus' text format.",
+      headers: headers(...anyAnswer, "Cache-Control"),
+      content: {
+        "text/plain": {
+          schema: z.string().max(10_000_000).openapi({
+            description: "Text format 0.0.4.",
+            example: [
+              "# HELP latchkey_sign_ins_total Sign-ins, succeeded or by code of refusal.",
+              "# TYPE latchkey_sign_ins_total counter",
+              'latchkey_sign_ins_total{outcome="succeeded"} 42',
+              "",
+            ].join("\n"),
+          }),
+        },
+      },
+    },
+    ...problems("token_missing", "token_invalid", "route_unknown", "internal_error"),
+  },
+});
+
 const mailboxItem = z.object({
-  id: z.string().max(64).openapi({
-    description: "The id of the mail.",
-    example: "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10",
-  }),
-  to: z.string().max(254).openapi({ description: "To whom.", example: "ada@example.com" }),
+  id: id().openapi({ description: "The id of the mail." }),
+  to: email.openapi({ description: "To whom." }),
   subject: z.string().max(998).openapi({
     description: "The subject.",
     example: "042137 is your Latchkey code",
   }),
   text: z.string().max(65_536).openapi({ description: "The plain part.", example: "Your code is 042137." }),
   html: z.string().max(65_536).openapi({
+    format: "html",
     description: "The HTML part.",
     example: "<p>Your code is 042137.</p>",
   }),
-  code: z.string().max(32).nullable().openapi({
+  code: z.string().max(32).regex(/^[0-9A-Z-]+$/).nullable().openapi({
     description: "The code in it, if there is one.",
     example: "042137",
   }),
-  kind: z.string().max(64).openapi({ description: "Which mail it is.", example: "registration_code" }),
+  kind: word("Which mail it is.", "registration_code"),
   sent_at: time("When it was sent."),
 });
 

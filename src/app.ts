@@ -2,14 +2,15 @@
 // createApp(deps) gives an app that answers with nothing but what it got.
 
 import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
 import { cors } from "hono/cors";
 import { methodNotAllowed } from "hono/method-not-allowed";
 import { requestId } from "hono/request-id";
-import { routePath } from "hono/route";
 import { secureHeaders } from "hono/secure-headers";
 import type { App, AppEnv } from "./app_env.ts";
 import { createClientReader } from "./client.ts";
 import type { Deps } from "./deps.ts";
+import { observeRequests } from "./observe.ts";
 import { Problem, renderProblem, toProblem } from "./problem.ts";
 import { registerAccount } from "./routes/account.ts";
 import { registerAudit } from "./routes/audit.ts";
@@ -36,18 +37,7 @@ export function createApp(deps: Deps): App {
   });
 
   app.use(requestId({ limitLength: 128 }));
-  app.use(async (c, next) => {
-    const startedAtMs = performance.now();
-    await next();
-    deps.log.info("request", {
-      request_id: c.var.requestId,
-      method: c.req.method,
-      // The pattern, not the path: a path can hold anything that somebody typed.
-      route: routePath(c, -1),
-      status: c.res.status,
-      duration_ms: Math.round((performance.now() - startedAtMs) * 100) / 100,
-    });
-  });
+  app.use(observeRequests(deps));
   app.use(secureHeaders({
     xFrameOptions: "DENY",
     referrerPolicy: "no-referrer",
@@ -69,7 +59,7 @@ export function createApp(deps: Deps): App {
     app,
     onMethodNotAllowed: (c, methods) => {
       c.header("Allow", methods.join(", "));
-      return renderProblem(c, deps, new Problem("method_not_allowed"));
+      return refuse(c, deps, new Problem("method_not_allowed"));
     },
   }));
   const readClient = createClientReader(deps);
@@ -90,13 +80,19 @@ export function createApp(deps: Deps): App {
   registerAudit(app, deps);
   registerService(app, deps);
 
-  app.notFound((c) => renderProblem(c, deps, new Problem("route_unknown")));
+  app.notFound((c) => refuse(c, deps, new Problem("route_unknown")));
   app.onError((error, c) => {
     const problem = toProblem(error);
     if (problem.cause !== undefined) logCause(deps, c.var.requestId, problem);
-    return renderProblem(c, deps, problem);
+    return refuse(c, deps, problem);
   });
   return app;
+}
+
+/** Every error answer of the app is made here. */
+function refuse(c: Context<AppEnv>, deps: Deps, problem: Problem): Response {
+  c.set("problem", problem);
+  return renderProblem(c, deps, problem);
 }
 
 function allowOrigins(origins: readonly string[]): ReturnType<typeof cors> {

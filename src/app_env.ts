@@ -2,11 +2,12 @@
 // what imports them.
 
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Problem } from "./problem.ts";
 import type { Client } from "./store/client.ts";
 
-/** What every handler finds in `c.var`; `client` under /api only. */
+/** What is found in `c.var`: `client` under /api only, `problem` once the request has been refused. */
 export interface AppEnv {
-  Variables: { requestId: string; client: Client };
+  Variables: { requestId: string; client: Client; problem?: Problem };
 }
 
 export type App = OpenAPIHono<AppEnv>;

@@ -8,6 +8,7 @@ import {
   hopCount,
   type MailSender,
   mailSender,
+  metricsToken,
   origins,
   policy,
   port,
@@ -88,6 +89,9 @@ export const settings = {
   ).optional().describe(
     "A regular expression that a password must match as a whole, for house rules",
   ),
+  METRICS_TOKEN: metricsToken.optional().describe(
+    "Opens `GET /metrics` for whoever presents it as bearer; at least 16 characters. Without it there is no such path",
+  ),
   FREE_NOTES: wholeNumber(0, 100_000).default(20).describe("Notes that the free plan holds"),
   AUDIT_RETENTION: durationMs.prefault("365d").describe("How long an event of the audit trail is kept"),
 } as const;
@@ -119,6 +123,8 @@ export interface Config {
   readonly policies: Readonly<Record<PolicyName, Policy>>;
   readonly passwordLengthMin: number;
   readonly passwordPattern: RegExp | null;
+  /** null: nothing is counted, and there is no `/metrics`. */
+  readonly metricsToken: string | null;
   readonly freeNotes: number;
   readonly auditRetentionMs: number;
 }
@@ -200,6 +206,7 @@ function toConfig(values: Values, { isOnDeploy }: { readonly isOnDeploy: boolean
     passwordPattern: values.PASSWORD_PATTERN === undefined
       ? null
       : new RegExp(`^(?:${values.PASSWORD_PATTERN})$`, "u"),
+    metricsToken: values.METRICS_TOKEN ?? null,
     freeNotes: values.FREE_NOTES,
     auditRetentionMs: values.AUDIT_RETENTION,
   };

@@ -5,7 +5,9 @@ import type { AccessTokens } from "./access_token.ts";
 import type { Config } from "./config.ts";
 import type { Hasher } from "./hasher.ts";
 import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
 import type { Secrets } from "./secrets.ts";
+import type { NameSpan } from "./span_name.ts";
 import type { Kv } from "./store/kv.ts";
 import type { Limits } from "./store/limits.ts";
 
@@ -19,6 +21,10 @@ export interface Deps {
   readonly hasher: Hasher;
   readonly accessTokens: AccessTokens;
   readonly log: Log;
+  /** Null without METRICS_TOKEN: nothing is counted. */
+  readonly metrics: Metrics | null;
+  /** Null when OpenTelemetry is off. */
+  readonly nameSpan: NameSpan | null;
   /** Tells the outbox worker that a mail has been committed. Losing the call only delays it. */
   readonly wakeOutbox: () => void;
 }

@@ -12,13 +12,16 @@ import type { Log } from "./log.ts";
 import { createMailboxMailer } from "./mail/mailbox.ts";
 import { type Outbox, startOutbox } from "./mail/outbox.ts";
 import { createSmtpMailer } from "./mail/smtp.ts";
+import { createMetrics } from "./metrics.ts";
 import { readSecretKey } from "./secret_key.ts";
 import { createSecrets } from "./secrets.ts";
+import { loadSpanNaming } from "./span_name.ts";
 import { createKv } from "./store/kv.ts";
 import { createLimits } from "./store/limits.ts";
 import { releaseClaims } from "./store/mail_claims.ts";
 import { isOverNetwork, type OpenStore } from "./store/open.ts";
 import { migrateStore, SCHEMA } from "./store/schema.ts";
+import { timeKv } from "./store/timed_kv.ts";
 
 /** Ready to answer; its mails leave already. */
 export interface Server {
@@ -30,9 +33,13 @@ export interface Server {
 /** Builds the server on an open store. Throws WrongSecretKey, or StoreFault for a newer store. */
 export async function createServer(config: Config, store: OpenStore, log: Log): Promise<Server> {
   const nowMs = Date.now;
-  const kv = createKv(store.db, nowMs, { isOverNetwork: isOverNetwork(config.kvPath) });
+  const metrics = config.metricsToken === null ? null : await createMetrics();
+  const untimedKv = createKv(store.db, nowMs, { isOverNetwork: isOverNetwork(config.kvPath) });
+  const kv = metrics ? timeKv(untimedKv, metrics.recordKvCall) : untimedKv;
   const migratedFrom = await migrateStore(kv, { name: config.kvPath ?? "The store" });
-  if (migratedFrom !== null && migratedFrom < SCHEMA) log.info("store migrated", { from: migratedFrom, to: SCHEMA });
+  if (migratedFrom !== null && migratedFrom < SCHEMA) {
+    log.info("store migrated", { from: migratedFrom, to: SCHEMA });
+  }
   const secrets = createSecrets(await readSecretKey(config));
   const keyring = await openKeyring(kv, secrets);
   const mailer = config.smtp
@@ -47,6 +54,8 @@ export async function createServer(config: Config, store: OpenStore, log: Log): 
     nowMs,
     secrets,
     log,
+    metrics,
+    nameSpan: await loadSpanNaming(),
     limits: createLimits({ kv, secrets, config }),
     hasher: await createHasher(),
     accessTokens: createAccessTokens(config, keyring, nowMs),

@@ -27,6 +27,7 @@ export interface MailSender {
 
 const SECRET_BYTES_MIN = 32;
 const SECRET_LENGTH_MAX = 1_000;
+const TOKEN_LENGTH_MIN = 16;
 const SECRET_CHARACTERS_MIN = 10;
 const SECRET_PLACEHOLDER =
   /change[-_ ]?(me|this|it)|replace[-_ ]?(me|this|it)|placeholder|your[-_ ](secret|key)/i;
@@ -95,6 +96,14 @@ export const secretKey = fromText((text) => {
   const isGuessable = new Set(text).size < SECRET_CHARACTERS_MIN || isRepetition(text) ||
     SECRET_PLACEHOLDER.test(text);
   return isGuessable ? wrong("can be guessed: make it with `openssl rand -base64 48`") : text;
+});
+
+/** What a scraper presents as its bearer (RFC 6750 §2.1). */
+export const metricsToken = fromText((text) => {
+  if (text.length < TOKEN_LENGTH_MIN || text.length > SECRET_LENGTH_MAX) {
+    return wrong("must have 16 to 1000 characters, for example from `openssl rand -hex 24`");
+  }
+  return /^[\w.~+/-]+=*$/.test(text) ? text : wrong("must consist of letters, digits and - . _ ~ + / only");
 });
 
 /** `smtp://user:password@host:587`, `smtps://…` (port 465), `?tls=off`. */

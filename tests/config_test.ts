@@ -42,6 +42,7 @@ Deno.test("config: an empty environment is development with the defaults of the 
     trustedProxyHops: 0,
     passwordLengthMin: 8,
     passwordPattern: null,
+    metricsToken: null,
     freeNotes: 20,
     auditRetentionMs: 365 * 24 * 60 * 60 * 1000,
   });
@@ -83,6 +84,7 @@ const readCases: { env: Env; reads: Partial<Config> }[] = [
   { env: { SECRET_KEY }, reads: { secretKey: SECRET_KEY } },
   { env: { PASSWORD_MIN_LENGTH: "12" }, reads: { passwordLengthMin: 12 } },
   { env: { FREE_NOTES: "0" }, reads: { freeNotes: 0 } },
+  { env: { METRICS_TOKEN: "Zm9vYmFy-._~+/9==" }, reads: { metricsToken: "Zm9vYmFy-._~+/9==" } },
   { env: { PASSWORD_PATTERN: "\\d{8}|x" }, reads: { passwordPattern: /^(?:\d{8}|x)$/u } },
   { env: PRODUCTION, reads: { isProduction: true } },
   { env: { ...PRODUCTION, SMTP_URL: "smtp://localhost?tls=off" }, reads: { isProduction: true } },
@@ -205,6 +207,13 @@ const refused: Readonly<Record<string, readonly string[]>> = {
   THROTTLE_LOGIN: ["0/1m", "5", "5/0s", "unlimited", "OFF", "5/1m;6/1h"],
   PASSWORD_MIN_LENGTH: ["7", "129", "true", "8.0", "eight"],
   FREE_NOTES: ["-1", "100001", "20.5", "unlimited"],
+  METRICS_TOKEN: [
+    "x".repeat(15),
+    "x".repeat(1_001),
+    "correct horse battery",
+    "schlüssel-schlüssel",
+    "sixteen=letters!",
+  ],
   PASSWORD_PATTERN: ["(", "[a", "x".repeat(201)],
 };
 

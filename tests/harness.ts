@@ -12,11 +12,13 @@ import { createHasher, type Hasher } from "../src/hasher.ts";
 import { runJobs } from "../src/jobs.ts";
 import { openKeyring } from "../src/keyring.ts";
 import type { Log } from "../src/log.ts";
+import { createMetrics } from "../src/metrics.ts";
 import type { OutgoingMail } from "../src/mail/mailer.ts";
 import { startOutbox } from "../src/mail/outbox.ts";
 import { createSecrets } from "../src/secrets.ts";
 import { createKv, type Kv } from "../src/store/kv.ts";
 import { createLimits } from "../src/store/limits.ts";
+import { timeKv } from "../src/store/timed_kv.ts";
 
 /** 2026-11-21T09:00:00Z: every test starts then. */
 export const START_MS = Date.UTC(2026, 10, 21, 9);
@@ -171,7 +173,7 @@ interface TestProcess {
   readonly outbox: ReturnType<typeof startOutbox>;
 }
 
-async function startProcess({ config, kv, clock, delivered, logged }: {
+async function startProcess({ config, kv: untimedKv, clock, delivered, logged }: {
   readonly config: Config;
   readonly kv: Kv;
   readonly clock: Clock;
@@ -181,6 +183,8 @@ async function startProcess({ config, kv, clock, delivered, logged }: {
   const nowMs = (): number => clock.nowMs;
   const secrets = createSecrets(config.secretKey ?? "");
   const log = collectLog(logged);
+  const metrics = config.metricsToken === null ? null : await createMetrics();
+  const kv = metrics ? timeKv(untimedKv, metrics.recordKvCall) : untimedKv;
   const outbox = startOutbox({
     kv,
     secrets,
@@ -200,6 +204,8 @@ async function startProcess({ config, kv, clock, delivered, logged }: {
     nowMs,
     secrets,
     log,
+    metrics,
+    nameSpan: null,
     limits: createLimits({ kv, secrets, config }),
     hasher: await (sharedHasher ??= createHasher()),
     accessTokens: createAccessTokens(config, await openKeyring(kv, secrets), nowMs),
@@ -249,6 +255,8 @@ async function declared(route: RouteConfig, response: Response): Promise<Answer>
     const isOptional = name.startsWith("RateLimit") || name === "WWW-Authenticate" && response.status !== 401;
     assert(isOptional || response.headers.has(name), `${what}, without ${name}`);
   }
+  const isAnnounced = response.status >= 500 || "RateLimit" in (declaration.headers ?? {});
+  assert(isAnnounced || !response.headers.has("RateLimit"), `${what}, with limits that it does not declare`);
   if (!declaration.content) {
     assert.equal(text, "", what);
     return { status: response.status, body: null, headers: response.headers, text };

@@ -1,6 +1,7 @@
 // The service itself: is it well, what does it offer, with which keys does it sign; and its pages for people.
 
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
+import { createMiddleware } from "hono/factory";
 import openApiDocument from "../../openapi/openapi.json" with { type: "json" };
 import { isProblemCode } from "../../openapi/problem.ts";
 import {
@@ -9,6 +10,7 @@ import {
   readHealth,
   readKeys,
   readMailbox,
+  readMetrics,
   readProblem,
   readReadiness,
 } from "../../openapi/service.ts";
@@ -20,7 +22,8 @@ import { renderMailboxPage } from "../pages/mailbox.ts";
 import { pagePolicy } from "../pages/page.ts";
 import { describeProblem, renderProblemPage } from "../pages/problem.ts";
 import { Problem } from "../problem.ts";
-import { randomText } from "../secrets.ts";
+import { isSameHash, randomText } from "../secrets.ts";
+import { measureOutbox } from "../store/outbox_depth.ts";
 import { createWriteProbe } from "../store/readiness.ts";
 import { hasViewer, readViewer } from "../viewer.ts";
 
@@ -70,6 +73,18 @@ export function registerService(app: App, deps: Deps): void {
     return c.json(describeProblem(code), 200);
   });
 
+  const { metrics, config: { metricsToken } } = deps;
+  if (metrics && metricsToken) {
+    app.openapi({ ...readMetrics, middleware: requireMetricsToken(metricsToken) }, async (c) => {
+      // A store that is away is no reason to be silent about everything else.
+      const outbox = await measureOutbox(deps.kv).catch(() => null);
+      c.header("Cache-Control", "no-store");
+      return c.text(await metrics.print({ hashes: deps.hasher.load(), outbox }), 200, {
+        "Content-Type": metrics.mediaType,
+      });
+    });
+  }
+
   // Only where mails go to the mailbox: elsewhere the path is as unknown as any other.
   if (deps.config.isProduction || deps.config.smtp) return;
   app.openapi(readMailbox, async (c) => {
@@ -78,6 +93,17 @@ export function registerService(app: App, deps: Deps): void {
     if (!wantsHtml(c)) return c.json({ data: mails, next_cursor: null }, 200);
     c.header("Content-Security-Policy", pagePolicy());
     return c.html(renderMailboxPage(deps.config, mails), 200);
+  });
+}
+
+/** Who scrapes has no account: one token, from the settings. */
+function requireMetricsToken(metricsToken: string): MiddlewareHandler<AppEnv> {
+  return createMiddleware<AppEnv>(async (c, next) => {
+    const authorization = c.req.header("authorization");
+    if (authorization === undefined) throw new Problem("token_missing");
+    const [, token = ""] = /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
+    if (!isSameHash(token, metricsToken)) throw new Problem("token_invalid");
+    await next();
   });
 }
 
