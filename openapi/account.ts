@@ -2,7 +2,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { challengeAnswer, guessesAt } from "./challenge.ts";
-import { challengeId, code, email, id, locale, name, password, time, username } from "./fields.ts";
+import { challengeId, code, email, id, locale, name, password, time, username, word } from "./fields.ts";
 import { headers, privateAnswer } from "./headers.ts";
 import { Note } from "./notes.ts";
 import { anyRoute, bodyRoute, problems, signedInRoute } from "./problem.ts";
@@ -16,8 +16,11 @@ export const readMe = createRoute({
   tags: ["Account"],
   summary: "Read your account",
   description:
-    `Who the access token belongs to. The answer carries an \`ETag\`: send it back as \`If-None-Match\`, and as long as
-nothing changed the answer is an empty 304.`,
+    `Who the access token belongs to: what an app asks when it starts, to see whether the person is still signed in. On 401
+it refreshes its tokens, or shows \`login\`.
+
+The answer carries an \`ETag\`: send it back as \`If-None-Match\`, and as long as nothing changed the answer is an empty
+304.`,
   security: [{ bearer: [] }],
   responses: {
     200: {
@@ -188,7 +191,7 @@ const knownNetwork = z.object({
 
 const sentMail = z.object({
   id: id().openapi({ description: "The id of the mail." }),
-  kind: z.string().max(64).openapi({ description: "What it was about.", example: "password_changed" }),
+  kind: word("What it was about.", "password_changed"),
   state: z.enum(["queued", "sending", "sent", "dead"]).openapi({
     description: "How far it got. A dead mail is not tried again, unless an administrator asks for it.",
     example: "sent",

@@ -11,15 +11,20 @@ import { anyRoute, problems, signedInRoute } from "./problem.ts";
 const MEANINGS = {
   account_created: "A registration was confirmed (`session_id`), or an operator made an account (`role`).",
   account_deleted: "By its owner, or by an admin.",
-  code_failed: "A mailed code was refused. Causes `wrong`, `expired` (or guessed too often); `purpose`.",
-  code_sent: "A code was mailed: `purpose`, `mail_id`.",
+  code_failed:
+    "A mailed code was refused, as long as the server knows its challenge. Causes `wrong`, `expired` (or guessed too " +
+    "often); `purpose`.",
+  code_sent:
+    "A code was mailed: `purpose`, `mail_id`. Of a registration it can be the mail to somebody who has an account " +
+    "already, which has no code.",
   code_withheld:
-    "A code was asked for, and none was mailed. Causes `no_recipient` (no such account), `mail_limit`; `purpose`.",
+    "A code was asked for, and none was mailed. Causes `no_recipient` (there is no such account, or somebody else has " +
+    "the new address), `mail_limit`; `purpose`.",
   data_exported: "Its owner took everything along that is kept about an account.",
   email_changed: "The account has another address, which a code has proved.",
   limit_reached:
-    "The last request that a limit allows was admitted; the next ones were refused until one had left the window. The " +
-    "cause is the policy; `window_seconds`.",
+    "The last request that a limit allows was admitted: until one leaves the window the next ones are refused. Told " +
+    "once in the length of the window. The cause is the policy; `window_seconds`.",
   mail_retried: "A dead mail was queued again: `mail_id`.",
   password_changed: "By who knew the old one.",
   password_failed: "A signed-in caller gave a wrong current password. Cause `password_wrong`.",
@@ -28,8 +33,10 @@ const MEANINGS = {
   profile_changed: "Username, name or locale, as `members` says.",
   refresh_token_reused: "A used refresh token was presented again, and its session ended: `session_id`.",
   role_changed: "`from`, `to`.",
-  session_ended: "Signed out, here or from afar: `session_id`.",
-  sessions_ended: "Every other session of an account was ended, or of all accounts by an operator.",
+  session_ended:
+    "Signed out, here or from afar: `session_id`. Cause `session_limit`: a sign-in too many has ended the oldest one.",
+  sessions_ended:
+    "Every other session of an account was ended by its owner, all by an admin, or those of all accounts by an operator.",
   sign_in_failed:
     "Causes `account_unknown`, `password_wrong`, `email_unverified` (imported so), `account_disabled`, `account_changed` " +
     "(while it was signing in).",

@@ -22,13 +22,13 @@ export const headerComponents = {
   },
   "RateLimit-Policy": {
     description: "The limits that count this request: `q` requests in any `w` seconds (IETF httpapi draft).",
-    schema: { type: "string", maxLength: 1024, pattern: listOf('"[a-z0-9_-]+";q=[0-9]+;w=[0-9]+') },
+    schema: { type: "string", maxLength: 1024, pattern: structuredList('"[a-z0-9_-]+";q=[0-9]+;w=[0-9]+') },
     example: '"login";q=5;w=60, "anonymous";q=100;w=86400',
   },
   RateLimit: {
     description:
       "What is left of each limit: `r` more requests now, and the next one that comes free in `t` seconds.",
-    schema: { type: "string", maxLength: 1024, pattern: listOf('"[a-z0-9_-]+";r=[0-9]+;t=[0-9]+') },
+    schema: { type: "string", maxLength: 1024, pattern: structuredList('"[a-z0-9_-]+";r=[0-9]+;t=[0-9]+') },
     example: '"login";r=4;t=60, "anonymous";r=99;t=86400',
   },
   "Cache-Control": {
@@ -70,6 +70,6 @@ export function headers(...names: HeaderName[]): HeaderReferences {
 }
 
 /** The pattern of a structured field (RFC 9651) that is a list of `item`. */
-function listOf(item: string): string {
+function structuredList(item: string): string {
   return `^${item}(?:, ${item})*$`;
 }

@@ -2,7 +2,7 @@
 // address.
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { id, time, userId } from "./fields.ts";
+import { count, id, time, userId, word } from "./fields.ts";
 import { headers, privateAnswer } from "./headers.ts";
 import { listOf, listQuery } from "./list.ts";
 import { anyRoute, bodyRoute, problems, signedInRoute } from "./problem.ts";
@@ -17,10 +17,10 @@ const state = z.enum(["queued", "sending", "sent", "dead"]).openapi({
 
 export const Mail = z.object({
   id: mailId,
-  kind: z.string().max(64).openapi({ description: "What it is about.", example: "password_changed" }),
+  kind: word("What it is about.", "password_changed"),
   user_id: userId.nullable().openapi({ description: "The account it is about; null when there is none." }),
   state,
-  attempts: z.int().min(0).openapi({ description: "How often it was tried.", example: 3 }),
+  attempts: count("How often it was tried.", 3),
   reason: z.string().max(500).nullable().openapi({
     description:
       "Why the last attempt failed, or why it was given up, without the recipient; null otherwise.",

@@ -54,7 +54,8 @@ export const listNotes = createRoute({
   tags: ["Notes"],
   summary: "List your notes",
   description:
-    `Newest first. Notes that are added or deleted while you turn the pages neither repeat nor hide any other.`,
+    `Newest first; \`next_cursor\` leads to the next page. Notes that are added or deleted while you turn the pages neither
+repeat nor hide any other.`,
   security: [{ bearer: [] }],
   request: { query: z.strictObject(listQuery) },
   responses: {
@@ -118,7 +119,7 @@ export const updateNote = createRoute({
   tags: ["Notes"],
   summary: "Change a note",
   description:
-    `Members that are left out stay as they are; at least one is due. \`"body": null\` clears the body.`,
+    `Send the members that change, at least one; what is left out stays. \`"body": null\` clears the body.`,
   security: [{ bearer: [] }],
   request: {
     params,
@@ -145,7 +146,7 @@ export const deleteNote = createRoute({
   operationId: "deleteNote",
   tags: ["Notes"],
   summary: "Delete a note",
-  description: "It is gone at once, and makes room for another.",
+  description: "It is gone at once and for good, and makes room for another. Deleting it again is a 404.",
   security: [{ bearer: [] }],
   request: { params },
   responses: {

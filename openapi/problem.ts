@@ -157,7 +157,7 @@ export function problems<Code extends ProblemCode>(...codes: Code[]): ProblemRes
     );
     return [status, {
       description: sharing.map((code) => `\`${code}\`: ${problemTable[code][1]}.`).join(" "),
-      headers: headers(...headersOf(status)),
+      headers: headers(...headersOf(status), ...limitHeadersOf(sharing, codes)),
       content: { "application/problem+json": { schema: Problem, examples: examplesOf(sharing) } },
     }];
   });
@@ -178,10 +178,31 @@ type ProblemExamples = Record<string, { summary: string; value: z.input<typeof P
 function headersOf(status: ProblemStatus): HeaderName[] {
   const own: Partial<Record<ProblemStatus, HeaderName[]>> = {
     401: ["WWW-Authenticate"],
-    429: ["Retry-After", "RateLimit-Policy", "RateLimit"],
+    429: ["Retry-After"],
     503: ["Retry-After"],
   };
   return ["X-Request-Id", "Cache-Control", ...own[status] ?? []];
+}
+
+/**
+ * The limit headers of a refusal, if the request was counted by then: not on a route without limits, not when the
+ * gate refused it before it asked the limits (src/gate.ts), and not when the server failed.
+ */
+function limitHeadersOf(sharing: readonly ProblemCode[], codes: readonly ProblemCode[]): HeaderName[] {
+  if (!codes.includes("rate_limited")) return [];
+  const uncounted: readonly ProblemCode[] = [
+    "body_too_large",
+    "media_type_unsupported",
+    "token_missing",
+    "token_invalid",
+    "role_insufficient",
+    "internal_error",
+    "unavailable",
+    // Who signs in is known to be disabled only after the limits; who is signed in, before them.
+    ...codes.includes("token_missing") ? ["account_disabled"] as const : [],
+  ];
+  const isCounted = sharing.some((code) => !uncounted.includes(code));
+  return isCounted ? ["RateLimit-Policy", "RateLimit"] : [];
 }
 
 function examplesOf(codes: readonly ProblemCode[]): ProblemExamples {

@@ -1,7 +1,7 @@
 // Signing in, staying signed in, and signing out. A session is one device; each refresh gives it new tokens.
 
 import { createRoute, z } from "@hono/zod-openapi";
-import { accessToken, email, id, password, refreshToken, time, userId } from "./fields.ts";
+import { accessToken, email, id, ip, password, refreshToken, time, userAgent, userId } from "./fields.ts";
 import { headers, privateAnswer } from "./headers.ts";
 import { listOf, listQuery } from "./list.ts";
 import { anyRoute, bodyRoute, problems, signedInRoute } from "./problem.ts";
@@ -18,7 +18,8 @@ export const login = createRoute({
     `Opens a session on this device. Send \`access_token\` with each request, and exchange \`refresh_token\` at
 \`refreshTokens\` before \`expires_in\` seconds are over.
 
-An unknown address, one that was never confirmed and a wrong password get the same 401, after the same time. Five
+An unknown address, one that was never confirmed and a wrong password get the same 401, after the same time; offer
+\`requestPasswordReset\` and \`register\` there. Only the right password learns that the account is disabled (403). Five
 attempts a minute, by network and by account.`,
   security: [],
   request: {
@@ -40,7 +41,10 @@ export const refreshTokens = createRoute({
   tags: ["Sessions"],
   summary: "Exchange a refresh token for new tokens",
   description:
-    `A refresh token works once. Presented again within ten seconds (an answer that got lost, two tabs) it gives
+    `Call it shortly before the access token ends, or when a request gets 401 \`token_invalid\`; then send that request
+again. On any 401 from here the session is over: go to \`login\`.
+
+A refresh token works once. Presented again within ten seconds (an answer that got lost, two tabs) it gives
 the same successor. Presented later it is taken for a stolen copy: 401 \`refresh_token_reused\`, the session ends at once,
 and its owner is mailed.
 
@@ -71,7 +75,15 @@ Store the new pair before you use it. A session ends 30 days after sign-in, howe
 const sessionId = id().openapi({ description: "The id of the session." });
 
 const numericDate = (description: string): z.ZodInt =>
-  z.int().min(0).openapi({ description: `${description}, in seconds since 1970.`, example: 1_795_253_400 });
+  // The end of the year 9999, where RFC 3339 ends too.
+  z.int().min(0).max(253_402_300_799).openapi({
+    format: "int64",
+    description: `${description}, in seconds since 1970.`,
+    example: 1_795_253_400,
+  });
+
+const serverUrl = (description: string): z.ZodURL =>
+  z.url().max(2048).openapi({ description, example: "https://auth.example.com" });
 
 export const InactiveToken = z.object({
   active: z.literal(false).openapi({
@@ -89,8 +101,8 @@ export const ActiveToken = z.object({
   role,
   exp: numericDate("When the token ends"),
   iat: numericDate("When the token was issued"),
-  iss: z.string().max(2048).openapi({ description: "Who issued it.", example: "https://auth.example.com" }),
-  aud: z.string().max(2048).openapi({ description: "Whom it is for.", example: "https://auth.example.com" }),
+  iss: serverUrl("Who issued it: this server."),
+  aud: serverUrl("Whom it is for: this server, and services that belong to it."),
   token_type: z.literal("Bearer").openapi({ description: "How the token is sent.", example: "Bearer" }),
 }).openapi("ActiveToken", {
   description: "The claims of an access token whose session lives (RFC 7662 §2.2).",
@@ -103,8 +115,10 @@ export const verifyToken = createRoute({
   tags: ["Sessions"],
   summary: "Ask whether an access token is good now",
   description:
-    `For services that must know of a sign-out at once (RFC 7662 terms). Those that can live with up to 30 minutes
-check the signature themselves, with the keys of \`readKeys\`.`,
+    `For services that get tokens from their own callers and must know of a sign-out at once (RFC 7662 terms). Those that
+can live with up to 30 minutes check the signature themselves, with the keys of \`readKeys\`, and ask nobody.
+
+A token that is not good is no error here: the answer is 200 with \`active: false\`.`,
   security: [],
   request: {
     body: {
@@ -132,7 +146,7 @@ export const logout = createRoute({
   summary: "Sign out",
   description:
     `Ends the session of the access token at once, on every instance: neither its access token nor its refresh
-token is good from now on. Other sessions go on: see \`endOtherSessions\`.
+token is good from now on, so forget both. Other sessions go on: see \`endOtherSessions\`.
 
 The body may be left out. A \`refresh_token\` in it that belongs to another session of the same account ends that session
 too; one that is not good is no error (RFC 7009 §2.2).`,
@@ -153,14 +167,10 @@ export const Session = z.object({
   id: sessionId,
   created_at: time("When the person signed in on this device."),
   last_used_at: time("When it was last in use, give or take a minute."),
-  user_agent: z.string().max(200).nullable().openapi({
+  user_agent: userAgent.nullable().openapi({
     description: "What the program called itself at sign-in, in printable ASCII; null when it did not.",
-    example: "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
   }),
-  ip: z.string().max(45).openapi({
-    description: "The network address that the sign-in came from.",
-    example: "203.0.113.7",
-  }),
+  ip: ip.openapi({ description: "The network address that the sign-in came from." }),
   current: z.boolean().openapi({
     description: "Whether the access token of this very request belongs to it.",
     example: true,

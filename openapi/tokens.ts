@@ -6,7 +6,7 @@ import { headers, privateAnswer } from "./headers.ts";
 import { User } from "./user.ts";
 
 export const Tokens = z.object({
-  access_token: accessToken,
+  access_token: accessToken.regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/),
   refresh_token: refreshToken,
   token_type: z.literal("Bearer").openapi({
     description: "How the access token is sent (RFC 6750).",

@@ -164,8 +164,8 @@ export const endUserSessions = createRoute({
   tags: ["Administration"],
   summary: "End all sessions of a user",
   description:
-    `The person has to sign in again everywhere, with the password as it is. Your own id ends your own sessions, this one
-included.`,
+    `At once, on every instance: the person has to sign in again everywhere, with the password as it is. To keep them out,
+disable the account with \`updateUser\`. Your own id ends your own sessions, this one included.`,
   security: [{ bearer: [] }],
   request: { params },
   responses: {

@@ -14,7 +14,7 @@ import { readEnvironment } from "../environment.ts";
 import { readSecretKey } from "../secret_key.ts";
 import { createSecrets } from "../secrets.ts";
 import { createKv, type Kv } from "../store/kv.ts";
-import { isFile, openDatabase } from "../store/open.ts";
+import { isFile, isOverNetwork, openDatabase } from "../store/open.ts";
 import { readArguments, runProgram, say, ToolFault } from "./tool.ts";
 
 const HELP = `Looks whether everything is well. Works beside a running server.
@@ -75,7 +75,11 @@ async function openStore(
     return { kv: null, finding: well("store", "none yet: the first start of a server makes it") };
   }
   try {
-    return { kv: createKv(await openDatabase(config.kvPath), Date.now) };
+    return {
+      kv: createKv(await openDatabase(config.kvPath), Date.now, {
+        isOverNetwork: isOverNetwork(config.kvPath),
+      }),
+    };
   } catch (error) {
     return { kv: null, finding: toFix("store", messageOf(error)) };
   }
