@@ -25,7 +25,7 @@ export function createClientReader({ config, secrets }: Pick<Deps, "config" | "s
     const key = `${origin.socketAddress} ${origin.forwardedFor}`;
     const request = {
       userAgent: safeUserAgent(c.req.header("user-agent")),
-      requestId: c.var.requestId,
+      requestId: c.get("requestId"),
     };
     const found = known.get(key);
     if (found) return { ...found, ...request };

@@ -41,7 +41,7 @@ const REFUSALS = {
 /** A gate that everybody passes, as far as the limits allow. A junk token counts as none. */
 export function admitAnyone(deps: Deps, ...rules: LimitRule[]): MiddlewareHandler<AppEnv> {
   return createMiddleware<AppEnv>(async (c, next) => {
-    const { client } = c.var;
+    const client = c.get("client");
     const body = await readBody(c.req);
     const bearer = await findBearer(deps, c.req.header("authorization"));
     const userId = bearer.state === "signed_in"
@@ -81,7 +81,7 @@ function signedInGate(
   { isAdminOnly }: { readonly isAdminOnly: boolean },
 ): MiddlewareHandler<SignedInEnv> {
   return createMiddleware<SignedInEnv>(async (c, next) => {
-    const { client } = c.var;
+    const client = c.get("client");
     const body = await readBody(c.req);
     const bearer = await findBearer(deps, c.req.header("authorization"));
     if (bearer.state !== "signed_in") throw new Problem(REFUSALS[bearer.state]);

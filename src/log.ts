@@ -1,7 +1,7 @@
 // One JSON line an event, through console, so that OpenTelemetry ties it to its request when it is switched on.
 // Fields are ids, patterns, counts and times: never a body, a code, a token, a password or a stranger's address.
 
-import { configureSync, getConsoleSink, getJsonLinesFormatter, getLogger } from "@logtape/logtape";
+import { configureSync, getConsoleSink, getLogger, type LogRecord } from "@logtape/logtape";
 
 /** `event` is a short fixed phrase; everything that varies stands in `fields`. */
 export interface Log {
@@ -15,7 +15,7 @@ export function createLog(): Log {
   configureSync({
     reset: true,
     sinks: {
-      lines: getConsoleSink({ formatter: getJsonLinesFormatter({ properties: "flatten" }) }),
+      lines: getConsoleSink({ formatter: formatLine }),
     },
     loggers: [
       { category: "latchkey", sinks: ["lines"], lowestLevel: "info" },
@@ -28,4 +28,15 @@ export function createLog(): Log {
     warn: (event, fields = {}) => logger.warn(event, fields),
     error: (event, fields = {}) => logger.error(event, fields),
   };
+}
+
+/** The fields of our own lines are plain values and have fixed names: nothing needs the care of a general formatter. */
+function formatLine({ timestamp, level, rawMessage, category, properties }: LogRecord): string {
+  return JSON.stringify({
+    "@timestamp": new Date(timestamp).toISOString(),
+    level: level === "warning" ? "WARN" : level.toUpperCase(),
+    message: rawMessage,
+    logger: category.join("."),
+    ...properties,
+  });
 }

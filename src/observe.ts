@@ -26,9 +26,9 @@ export function observeRequests(
     await next();
     const { status } = c.res;
     const durationMs = performance.now() - startMs;
-    metrics?.endRequest({ method, route, status, problem: c.var.problem, durationMs });
+    metrics?.endRequest({ method, route, status, problem: c.get("problem"), durationMs });
     log.info("request", {
-      request_id: c.var.requestId,
+      request_id: c.get("requestId"),
       method,
       route,
       status,

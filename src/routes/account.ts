@@ -32,8 +32,9 @@ export function registerAccount(app: App, deps: Deps): void {
   const codeGate = requireUser(deps, byNetwork("otp"), byChallenge("otp"));
 
   app.openapi({ ...readMe, middleware: signedIn }, (c) => {
-    if (isUnchanged(c, c.var.user)) return c.body(null, 304);
-    return c.json(viewUser(c.var.user.value), 200);
+    const user = c.get("user");
+    if (isUnchanged(c, user)) return c.body(null, 304);
+    return c.json(viewUser(user.value), 200);
   });
 
   app.openapi({ ...updateMe, middleware: signedIn }, async (c) => {
