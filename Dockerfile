@@ -14,6 +14,7 @@ RUN deno remove --frozen=false \
     @stoplight/spectral-core \
     @stoplight/spectral-owasp-ruleset \
     @stoplight/spectral-rulesets \
+    ajv \
     fast-check \
     playwright-core \
     smtp-server \

@@ -34,7 +34,7 @@ const TOP_LEVEL = [
 
 /** What the image is built without. */
 const TEST_PACKAGES =
-  /^(@redocly\/|@seriousme\/|@types\/|fast-check|playwright-core|smtp-server|@hey-api\/|@stoplight\/)/;
+  /^(@redocly\/|@seriousme\/|@types\/|ajv|fast-check|playwright-core|smtp-server|typescript|@hey-api\/|@stoplight\/)/;
 
 /** `from` must not import `not`. */
 const importRules: readonly { name: string; from: RegExp; not: RegExp; isTypeAllowed?: boolean }[] = [
@@ -62,6 +62,8 @@ const importRules: readonly { name: string; from: RegExp; not: RegExp; isTypeAll
     not: /^src\/(server|entry)\.ts$/,
   },
   { name: "only tools import tools", from: /^src\/(?!cli\/)/, not: /^src\/cli\// },
+  { name: "what clients get imports nothing else", from: /^src\/sdk\//, not: /^(?!src\/sdk\/)/ },
+  { name: "the server imports nothing that clients get", from: /^src\/(?!sdk\/)/, not: /^src\/sdk\// },
 ];
 
 /** What stands in no file of the server but these. */
@@ -73,7 +75,7 @@ const placeRules: readonly { name: string; pattern: RegExp; only: readonly strin
   {
     name: "the wall clock",
     pattern: /\bDate\.now\b|\bnew Date\(\)|\bTemporal\.Now\b/,
-    only: ["src/server.ts", "src/cli/", "src/doctor/"],
+    only: ["src/server.ts", "src/cli/", "src/doctor/", "src/sdk/"],
   },
   {
     name: "the end of the process",
