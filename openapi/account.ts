@@ -187,7 +187,7 @@ ${guessesAt("requestAccountDeletion")} Who has become the last active admin mean
 const knownNetwork = z.object({
   last_sign_in_at: time("When the account last signed in from it."),
   ends_at: time("When it is forgotten, unless the account signs in from it again."),
-});
+}).openapi("KnownNetwork", { description: "A network that the account signed in from lately." });
 
 const sentMail = z.object({
   id: id().openapi({ description: "The id of the mail." }),
@@ -198,7 +198,7 @@ const sentMail = z.object({
   }),
   created_at: time("When it was decided on."),
   sent_at: time("When the mail server took it; null before that.").nullable(),
-});
+}).openapi("SentMail", { description: "A mail to the account." });
 
 export const AccountExport = z.object({
   exported_at: time("When this document was made."),

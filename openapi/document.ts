@@ -108,7 +108,7 @@ curl $api/auth/verify-otp --json \\
 curl $api/me \\
 -H 'Authorization: Bearer …'
 
-# 4. Before it ends, get new tokens.
+# 4. Before it ends, get new ones.
 curl $api/auth/token/refresh \\
 --json '{"refresh_token": "…"}'
 \`\`\`

@@ -105,7 +105,7 @@ const fault = z.object({
     description: "What would fit, for a person. Never the value that was sent.",
     example: "Must be an email address, without surrounding spaces",
   }),
-});
+}).openapi("Fault", { description: "What does not fit, and where." });
 
 /** The body of every error answer: RFC 9457 problem details, with our members beside the standard ones. */
 export const Problem = z.object({

@@ -25,7 +25,7 @@ export const readHealth = createRoute({
         "application/json": {
           schema: z.object({
             status: z.literal("ok").openapi({ description: "Always `ok`.", example: "ok" }),
-          }),
+          }).openapi("Health", { description: "That the process lives." }),
         },
       },
     },
@@ -51,7 +51,7 @@ export const readReadiness = createRoute({
         "application/json": {
           schema: z.object({
             status: z.literal("ready").openapi({ description: "Always `ready`.", example: "ready" }),
-          }),
+          }).openapi("Readiness", { description: "That requests can be served." }),
         },
       },
     },
@@ -117,7 +117,7 @@ const key = z.object({
   }),
   alg: z.literal("EdDSA").openapi({ description: "The algorithm to insist on.", example: "EdDSA" }),
   use: z.literal("sig").openapi({ description: "For signatures only.", example: "sig" }),
-});
+}).openapi("PublicKey", { description: "A key that verifies access tokens." });
 
 export const KeySet = z.object({
   keys: z.array(key).max(100).openapi({ description: "Newest first." }),
@@ -239,7 +239,7 @@ const mailboxItem = z.object({
   }),
   kind: word("Which mail it is.", "registration_code"),
   sent_at: time("When it was sent."),
-});
+}).openapi("MailboxMail", { description: "A mail as it would have been sent." });
 
 export const readMailbox = createRoute({
   method: "get",
@@ -260,7 +260,7 @@ development and only while no SMTP server is set; otherwise this path is a 404 l
           schema: z.object({
             data: z.array(mailboxItem).max(100).openapi({ description: "The newest mails." }),
             next_cursor: z.null().openapi({ description: "There are no further pages." }),
-          }),
+          }).openapi("Mailbox", { description: "The mails of a development server." }),
         },
         "text/html": { schema: page },
       },

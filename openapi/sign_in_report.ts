@@ -35,7 +35,7 @@ const Finding = z.object({
     description: "What it means and what helps, in plain words.",
     example: FINDINGS.account_disabled,
   }),
-});
+}).openapi("SignInFinding", { description: "What stands in the way of a sign-in, or may." });
 
 const LimitInForce = z.object({
   policy: z.enum(["login", "otp", "password_reset", "password", "mail", "anonymous", "user"]).openapi({
@@ -52,7 +52,7 @@ const LimitInForce = z.object({
       "An address in the network that it counts for; null when it counts for all, or when the address is not known any more.",
   }),
   ends_at: time("When the next request is admitted."),
-});
+}).openapi("LimitInForce", { description: "A limit that refuses now." });
 
 export const SignInReport = z.object({
   user_id: userId,

@@ -1,4 +1,4 @@
-// Ids: UUIDv7 (RFC 9562 §5.7), sorted by the time they were made. 74 bits are random and come from the
+// Ids: UUIDv7 (RFC 9562 §5.7), sorted by the time they were made. 73 bits are random and come from the
 // cryptographic source, never from a counter, so that the id of a challenge cannot be guessed from another one.
 
 import { v7 } from "uuid";

@@ -1,19 +1,25 @@
 // The pages in a real browser: the documentation sends requests, nothing leaves the server's own origin, the console
-// stays empty, and what needs no script has none. SCREENSHOTS=folder keeps the pictures, for a person to look at.
+// stays empty, and what needs no script has none. SCREENSHOTS=folder keeps the pictures, for a person to look at: the
+// gate does so.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import type { RouteConfig } from "@hono/zod-openapi";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { readMe } from "../openapi/account.ts";
+import { createNote, readNote } from "../openapi/notes.ts";
 import { register, verifyOtp } from "../openapi/registration.ts";
 import { readMailbox } from "../openapi/service.ts";
+import { endOtherSessions, login } from "../openapi/sessions.ts";
 import { hasViewer } from "../src/viewer.ts";
+import { openBrowser, type TestBrowser } from "./browser.ts";
 import { PASSWORD } from "./harness.ts";
 import { createSite, eventually, type Site } from "./process.ts";
 
 const EMAIL = "ada@example.com";
-const WAIT_LIMIT_MS = 30_000;
+/** What the viewer fills in for ids: the example of every id. */
+const EXAMPLE_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
+/** What the viewer registers with. */
+const EXAMPLE_PASSWORD = "correct horse battery staple";
 const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 360, height: 740 };
 /** A picture of nothing is smaller. */
@@ -21,33 +27,84 @@ const PICTURE_BYTES_MIN = 8_000;
 
 Deno.test("docs: register, verify and read the account by pressing Send", async () => {
   await using site = await createSite();
-  assert(await hasViewer(), "There is no viewer: run `deno task viewer` with access to the npm registry");
+  await requireViewer();
   await site.startServer();
   await using browser = await openBrowser();
   await using visit = await browser.visit(site, { colorScheme: "light", viewport: DESKTOP });
+  const { page } = visit;
+  await page.goto(`${site.url}/docs`);
+  await untilDrawn(page);
 
-  const challenge = await send(visit.page, site, register, {});
+  const challenge = await send(page, site, register, {});
   assert.equal(challenge.status, 202);
-  const code = await eventually("the code arrives", async () => {
-    const { body } = await site.call(readMailbox, { headers: { accept: "application/json" } });
-    return body.data.find(({ to }: { readonly to: string }) => to === EMAIL)?.code;
-  });
-  const json = { challenge_id: challenge.body.challenge_id, code };
-  const signedIn = await send(visit.page, site, verifyOtp, { json });
+  const json = { challenge_id: challenge.body.challenge_id, code: await mailedCode(site) };
+  const signedIn = await send(page, site, verifyOtp, { json });
   assert.equal(signedIn.status, 201);
-  const me = await send(visit.page, site, readMe, { token: signedIn.body.access_token });
+  // Nobody has filled in the token: the page has kept it.
+  const me = await send(page, site, readMe, { picture: "docs_sent" });
   assert.deepEqual([me.status, me.body.email], [200, EMAIL]);
+  assert.equal((await send(page, site, createNote, {})).status, 201);
+
+  const other = await send(page, site, login, { json: { email: EMAIL, password: EXAMPLE_PASSWORD } });
+  assert.equal(other.status, 200);
+  assert.notEqual(other.body.access_token, signedIn.body.access_token);
+  // From then on it is the newer session that speaks.
+  assert.equal((await send(page, site, endOtherSessions, {})).status, 204);
+  assert.equal((await site.call(readMe, { token: signedIn.body.access_token })).status, 401);
+  assert.deepEqual(visit.faults, []);
+});
+
+Deno.test("docs: a token that is filled in stays for every Send, and no longer than the page", async () => {
+  await using site = await createSite();
+  await requireViewer();
+  await site.startServer();
+  const challenge = await site.call(register, { json: { email: EMAIL, password: PASSWORD } });
+  const json = { challenge_id: challenge.body.challenge_id, code: await mailedCode(site) };
+  const { body: { access_token: token } } = await site.call(verifyOtp, { json });
+  await using browser = await openBrowser();
+  await using visit = await browser.visit(site, { colorScheme: "dark", viewport: DESKTOP });
+  const { page } = visit;
+  await page.goto(`${site.url}/docs`);
+  await untilDrawn(page);
+
+  assert.equal((await send(page, site, readMe, { token })).status, 200);
+  assert.equal((await send(page, site, createNote, {})).status, 201);
+  const kept = await page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])");
+  assert(!String(kept).includes(token), "The token is kept where it outlives the page");
+  assert.deepEqual(visit.faults, []);
+
+  await page.reload();
+  await untilDrawn(page);
+  assert.equal((await send(page, site, readMe, {})).status, 401);
+});
+
+Deno.test("docs: the parts of a path are filled in", async () => {
+  await using site = await createSite();
+  await requireViewer();
+  await site.startServer();
+  await using browser = await openBrowser();
+  await using visit = await browser.visit(site, { colorScheme: "light", viewport: DESKTOP });
+  await visit.page.goto(`${site.url}/docs`);
+  await untilDrawn(visit.page);
+  const dialog = await openDialog(visit.page, readNote);
+  await dialog.getByText("note_id", { exact: true }).waitFor();
+  await dialog.getByText(EXAMPLE_ID).waitFor();
   assert.deepEqual(visit.faults, []);
 });
 
 Deno.test("docs: light, dark and on a phone", async (t) => {
   await using site = await createSite();
-  assert(await hasViewer(), "There is no viewer: run `deno task viewer` with access to the npm registry");
+  await requireViewer();
   await site.startServer();
   await using browser = await openBrowser();
-  await lookAtAll(t, { browser, site, path: "/docs", name: "docs" }, async (page) => {
-    await page.getByRole("heading", { name: "Latchkey", level: 1 }).waitFor();
-    await page.getByText("Five minutes").first().waitFor();
+  await lookAtAll(t, { browser, site, path: "/docs", name: "docs" }, untilDrawn);
+  const path = `/docs${fragmentOf(readNote)}`;
+  await lookAtAll(t, { browser, site, path, name: "docs_operation" }, async (page) => {
+    await page.getByRole("heading", { name: readNote.summary }).waitFor();
+    // Where the link leads to has the focus; it wears no frame.
+    await page.waitForFunction("document.activeElement.tagName === 'SECTION'");
+    const frame = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle");
+    assert.equal(frame, "none");
   });
 });
 
@@ -81,7 +138,7 @@ interface View {
   readonly name: string;
 }
 
-/** The page in three ways: it shows what it should, fits the width, and takes a picture. */
+/** The page in four ways: it shows what it should, fits the width, and takes a picture. */
 async function lookAtAll(
   t: Deno.TestContext,
   { browser, site, path, name }: View,
@@ -90,17 +147,17 @@ async function lookAtAll(
   const looks = [
     { look: "light", colorScheme: "light", viewport: DESKTOP },
     { look: "dark", colorScheme: "dark", viewport: DESKTOP },
-    { look: "phone", colorScheme: "light", viewport: PHONE },
+    { look: "phone_light", colorScheme: "light", viewport: PHONE },
+    { look: "phone_dark", colorScheme: "dark", viewport: PHONE },
   ] as const;
   for (const { look, ...options } of looks) {
     await t.step(`${name}, ${look}`, async () => {
-      const isScripted = path === "/docs";
+      const isScripted = path.startsWith("/docs");
       await using visit = await browser.visit(site, { ...options, javaScriptEnabled: isScripted });
       await visit.page.goto(`${site.url}${path}`);
       await isThere(visit.page);
-      const folder = Deno.env.get("SCREENSHOTS") ?? site.folder;
       const picture = await visit.page.screenshot({
-        path: `${folder}/${name}_${look}.png`,
+        path: pictureFile(site, `${name}_${look}`),
         fullPage: !isScripted,
       });
       assert(picture.length > PICTURE_BYTES_MIN, `${picture.length} bytes`);
@@ -112,21 +169,20 @@ async function lookAtAll(
   }
 }
 
-/** Opens an operation, fills in what is given, presses Send, and waits until the page shows the answer. */
+/** Opens an operation, fills in what is given, presses Send, waits until the page shows the answer, and closes it. */
 async function send(
   page: Page,
-  { url }: Site,
-  { method, path, tags = [] }: RouteConfig,
-  { json, token }: { readonly json?: unknown; readonly token?: string },
+  site: Site,
+  route: RouteConfig,
+  { json, token, picture }: {
+    readonly json?: unknown;
+    readonly token?: string;
+    readonly picture?: string;
+  },
   // The contract is checked elsewhere; here it is what the page got.
   // deno-lint-ignore no-explicit-any
 ): Promise<{ readonly status: number; readonly body: any }> {
-  // A new document each time: a change of the part behind # loads nothing.
-  await page.goto("about:blank");
-  const verb = method.toUpperCase();
-  await page.goto(`${url}/docs#tag/${tags[0]?.toLowerCase()}/${verb}${path}`);
-  await page.getByRole("button", { name: `Test Request (${method} ${path})` }).click();
-  const dialog = page.getByRole("dialog");
+  const dialog = await openDialog(page, route);
   if (token !== undefined) await dialog.getByPlaceholder("Token").fill(token);
   if (json !== undefined) {
     await dialog.getByRole("textbox").last().click();
@@ -134,68 +190,49 @@ async function send(
     await page.keyboard.insertText(JSON.stringify(json));
   }
   const [response] = await Promise.all([
-    page.waitForResponse((answer) => answer.url() === `${url}${path}`),
-    dialog.getByRole("button", { name: `Send ${method} request` }).click(),
+    page.waitForResponse((answer) => answer.url() === `${site.url}${route.path}`),
+    dialog.getByRole("button", { name: `Send ${route.method} request` }).click(),
   ]);
   const status = response.status();
   await dialog.getByText(`${status} ${response.statusText()}`).waitFor();
-  return { status, body: await response.json() };
+  const body = status === 204 ? null : await response.json();
+  if (picture !== undefined) {
+    await page.screenshot({ path: pictureFile(site, picture), animations: "disabled" });
+  }
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+  return { status, body };
 }
 
-interface TestBrowser extends AsyncDisposable {
-  visit(site: Site, options: Parameters<Browser["newContext"]>[0]): Promise<Visit>;
+/** Waits until the viewer shows the document: before that it heeds no change of address. */
+async function untilDrawn(page: Page): Promise<void> {
+  await page.getByRole("heading", { name: "Latchkey", level: 1 }).waitFor();
+  await page.getByText("Five minutes").first().waitFor();
 }
 
-/** One page, and what went wrong in it. */
-interface Visit extends AsyncDisposable {
-  readonly page: Page;
-  /** Requests to elsewhere, failed requests, and what the console complains of. */
-  readonly faults: string[];
+/** Goes to an operation of the page that is open, and opens where it can be tried. */
+async function openDialog(page: Page, route: RouteConfig): Promise<Locator> {
+  await page.evaluate(`location.hash = ${JSON.stringify(fragmentOf(route))}`);
+  await page.getByRole("button", { name: `Test Request (${route.method} ${route.path})` }).click();
+  return page.getByRole("dialog");
 }
 
-async function openBrowser(): Promise<TestBrowser> {
-  const browser = await chromium.launch({ executablePath: findChromium(), headless: true, args: FLAGS });
-  return {
-    async visit(site, options) {
-      const context = await browser.newContext(options);
-      context.setDefaultTimeout(WAIT_LIMIT_MS);
-      const faults = await watch(context, site);
-      return { page: await context.newPage(), faults, [Symbol.asyncDispose]: () => context.close() };
-    },
-    [Symbol.asyncDispose]: () => browser.close(),
-  };
+/** Where in the page an operation stands. */
+function fragmentOf({ method, path, tags = [] }: RouteConfig): string {
+  return `#tag/${tags[0]?.toLowerCase()}/${method.toUpperCase()}${path}`;
 }
 
-async function watch(context: BrowserContext, { url }: Site): Promise<string[]> {
-  const faults: string[] = [];
-  context.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) faults.push(`${message.type()}: ${message.text()}`);
+function pictureFile(site: Site, name: string): string {
+  return `${Deno.env.get("SCREENSHOTS") ?? site.folder}/${name}.png`;
+}
+
+async function mailedCode(site: Site): Promise<string> {
+  return await eventually("the code arrives", async () => {
+    const { body } = await site.call(readMailbox, { headers: { accept: "application/json" } });
+    return body.data.find(({ to }: { readonly to: string }) => to === EMAIL)?.code;
   });
-  context.on("weberror", (error) => faults.push(`uncaught: ${error.error().message}`));
-  context.on("response", (response) => {
-    if (response.status() >= 400) faults.push(`${response.status()}: ${response.url()}`);
-  });
-  // Nothing that leaves the origin reaches the network, and each attempt is a fault.
-  await context.route((target) => target.origin !== url, (route) => {
-    faults.push(`elsewhere: ${route.request().url()}`);
-    return route.abort();
-  });
-  return faults;
 }
 
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
-function findChromium(): string {
-  const paths = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-  const path = Deno.env.get("CHROMIUM") || paths.find((candidate) => existsSync(candidate));
-  assert(path, "There is no Chromium: install it, or name its program in CHROMIUM");
-  return path;
+async function requireViewer(): Promise<void> {
+  assert(await hasViewer(), "There is no viewer: run `deno task viewer` with access to the npm registry");
 }

@@ -49,7 +49,7 @@ Deno.test("mailbox shows what the outbox delivered, newest first, with its code"
     store.logged.filter(([event]) => event === "mail delivered to mailbox").map(([, fields]) => fields),
     [
       { mail_id: codeMailId, kind: "registration_code" },
-      { mail_id: mailId, kind: "password_changed" },
+      { mail_id: noticeId, kind: "password_changed" },
     ],
   );
 });

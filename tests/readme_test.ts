@@ -4,9 +4,22 @@
 import assert from "node:assert/strict";
 import manifest from "../deno.json" with { type: "json" };
 import { register, verifyOtp } from "../openapi/registration.ts";
+import { readKeys } from "../openapi/service.ts";
 import { settings } from "../src/config.ts";
+import { SECRET_KEY } from "./cluster.ts";
 import { PASSWORD } from "./harness.ts";
-import { createSite, eventually, REPOSITORY, type Site } from "./process.ts";
+import {
+  createSite,
+  eventually,
+  freePort,
+  type Program,
+  REPOSITORY,
+  type Settings,
+  type Site,
+  spawnProgram,
+  UNSET,
+} from "./process.ts";
+import { isListening, storeExecutable } from "./store_server.ts";
 
 const readme = await Deno.readTextFile(`${REPOSITORY}/README.md`);
 
@@ -62,6 +75,39 @@ Deno.test("README: the command for the first admin works beside the server", asy
   const tool = site.spawn(task, { args: args.join(" ").split(" ") });
   assert.equal(await tool.ended(), 0, tool.stderr());
   assert.match(tool.stdout(), /you@example\.org has an account, which is an admin now/);
+});
+
+Deno.test("README: the commands for several instances start servers that share a store", async () => {
+  const [exportToken = "", storeCommand = "", startCommand = ""] = commandsOf("instances");
+  await using sites = new AsyncDisposableStack();
+  const [one, other] = [sites.use(await createSite()), sites.use(await createSite())];
+  const storePort = String(freePort());
+  const run = (command: string, env: Settings, cwd?: string): Program => {
+    const program = spawnProgram(["bash", "-c", command.replace("4512", storePort)], {
+      env: { ...UNSET, ...env },
+      ...(cwd ? { cwd } : {}),
+    });
+    sites.defer(() => program.kill());
+    return program;
+  };
+
+  const token = run(`${exportToken}; printenv DENO_KV_ACCESS_TOKEN`, {});
+  assert.equal(await token.ended(), 0, token.stderr());
+  const env = { DENO_KV_ACCESS_TOKEN: token.stdout().trim(), SECRET_KEY, PUBLIC_URL: one.url };
+  // Where there is no denokv, ours takes its command.
+  const script = `#!/bin/sh\nexec ${storeExecutable().join(" ")} "$@"\n`;
+  await Deno.writeTextFile(`${one.folder}/denokv`, script, { mode: 0o755 });
+  run(storeCommand, { ...env, PATH: `${one.folder}:${Deno.env.get("PATH")}` }, one.folder);
+  await eventually("the store listens", () => isListening(storePort));
+  for (const { port } of [one, other]) run(startCommand, { ...env, HOST: "127.0.0.1", PORT: String(port) });
+
+  const [first, second] = await Promise.all([one, other].map((site) =>
+    eventually("it is ready", async () => {
+      const answer = await site.call(readKeys).catch(() => null);
+      return answer?.status === 200 && answer.text;
+    })
+  ));
+  assert.equal(first, second);
 });
 
 Deno.test("README: the two commands are tasks, and the gate's script runs the second", async () => {

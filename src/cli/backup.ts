@@ -14,7 +14,8 @@ const HELP = `Writes a whole copy of the store to FILE, readable for you alone. 
 
   --force  replace FILE if it is there; it is replaced only when the copy is complete and proved to open
 
-Keep SECRET_KEY apart and as safe: without it a copy is worthless, and with it a copy is the store. Never copy the store
+A copy holds addresses, names and notes as they are, and password hashes: keep it as safe as the store, and SECRET_KEY
+apart from it. Without the key no server starts on it, and no code, token or mail can be had from it. Never copy the store
 with cp instead: the newest commits stand in another file beside it.`;
 
 if (import.meta.main) {

@@ -31,9 +31,33 @@ const VIEWER_SETTINGS = {
   hideClientButton: true,
   agent: { disabled: true },
   mcp: { disabled: true },
+  // The texts name operations by their ids.
+  showOperationId: true,
+  orderSchemaPropertiesBy: "preserve",
   // One field for the access token, on the first page, for all operations.
   authentication: { preferredSecurityScheme: "bearer" },
+  customCss: `
+    /* A link moves the focus to its section, which then had a frame around it. */
+    section[tabindex="-1"]:focus-visible { outline: none; }
+    /* On a phone it covered the address that a request is sent to. */
+    @media (max-width: 767px) { .scalar-sidebar-toggle { display: none; } }
+  `,
 } as const;
+
+/** Whoever signs in by "Send" is signed in on this page: the token stays in its memory until it is left. */
+const SCRIPT = `
+const viewer = Scalar.createApiReference("#docs", {
+  ...${JSON.stringify(VIEWER_SETTINGS)},
+  async onResponseReceived({ response }) {
+    const answer = await response.clone().json().catch(() => null);
+    if (!answer?.access_token) return;
+    const settings = viewer.getConfiguration();
+    const securitySchemes = { bearer: { token: answer.access_token } };
+    const authentication = { ...settings.authentication, securitySchemes };
+    viewer.updateConfiguration({ ...settings, authentication });
+  },
+});
+`;
 
 function viewerPage({ appName, nonce }: { readonly appName: string; readonly nonce: string }): DocsPage {
   return {
@@ -50,9 +74,7 @@ function viewerPage({ appName, nonce }: { readonly appName: string; readonly non
         <body>
           <div id="docs"></div>
           <script nonce="${nonce}" src="/docs/scalar.js"></script>
-          <script nonce="${nonce}">
-          Scalar.createApiReference("#docs", ${raw(JSON.stringify(VIEWER_SETTINGS))});
-          </script>
+          <script nonce="${nonce}">${raw(SCRIPT)}</script>
         </body>
       </html>
     `,

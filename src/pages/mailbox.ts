@@ -34,8 +34,10 @@ function mailCard({ to, subject, code, text, html: preview, sent_at }: MailboxIt
 
 function emptyMailbox(publicUrl: string): Html {
   const command = `curl ${publicUrl}/api/v1/auth/register \\
-  -H 'Content-Type: application/json' \\
-  -d '{"email":"you@example.org","password":"a long phrase of yours"}'`;
+  --json '{
+    "email": "you@example.org",
+    "password": "a long phrase of yours"
+  }'`;
   return html`
     <div class="card">
       <h2>No mail yet</h2>

@@ -102,4 +102,5 @@ dt { color: var(--quiet); } dd { margin: 0; }
 details { margin-top: 1.1rem; }
 summary { cursor: pointer; width: max-content; max-width: 100%; }
 iframe { display: block; width: 100%; height: 30rem; margin-top: 1rem; border: 1px solid var(--line); border-radius: 10px; }
+@media (max-width: 30rem) { .card { padding: 1.25rem; } pre { font-size: .8rem; } iframe { height: 42rem; } }
 `;
