@@ -1,8 +1,8 @@
 // How a server process begins and ends, for both entry files. Whatever keeps it from starting is said in a line or
 // two, with what to do, and the process ends with status 1; a signal ends it once what is in flight is answered.
 
-import type { ConfigResult } from "./config.ts";
-import type { Config } from "./config.ts";
+import type { Config, ConfigResult } from "./config.ts";
+import { isDiskFault } from "./disk_fault.ts";
 import { WrongSecretKey } from "./keyring.ts";
 import { createLog, type Log } from "./log.ts";
 import type { Server } from "./server.ts";
@@ -37,6 +37,8 @@ export async function runEntry<Served>(
     return await serve(result.config, log);
   } catch (error) {
     if (isExpected(error)) fail(error.message);
+    if (isDiskFault(error)) fail(`The store cannot be written: ${error.message}`);
+    if (isFileFault(error)) fail(`Latchkey cannot start: ${error.message}`);
     // Not thrown on: a rejection does not end the process any more.
     fail(`Latchkey cannot start: ${error instanceof Error ? error.stack : error}`);
   }
@@ -45,7 +47,7 @@ export async function runEntry<Served>(
 /** Ends the process on a signal, or with status 1 when the store is gone: no new requests, then mail, then the store. */
 export function stopWhenAsked(
   { http, server, store, beforeStop = () => {} }: {
-    readonly http: Deno.HttpServer;
+    readonly http: Pick<Deno.HttpServer, "shutdown">;
     readonly server: Server;
     readonly store: OpenStore;
     readonly beforeStop?: () => void;
@@ -78,6 +80,11 @@ function onceOnly<Argument>(
 /** What the operator can mend, said in its message. */
 function isExpected(error: unknown): error is Error {
   return error instanceof StoreFault || error instanceof WrongSecretKey || error instanceof StartFault;
+}
+
+/** A file that the process may not read or write: the system's words name it. */
+function isFileFault(error: unknown): error is Error {
+  return error instanceof Error && /\(os error \d+\)/.test(error.message);
 }
 
 function complain(...lines: string[]): void {

@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { type ProblemCode, problemTable } from "../openapi/problem.ts";
 import type { Deps } from "./deps.ts";
+import { isDiskFault } from "./disk_fault.ts";
 import { HashQueueFull } from "./hasher.ts";
 import { StoreUnavailable } from "./store/kv.ts";
 
@@ -49,7 +50,7 @@ export function invalid(fault: Fault): Problem {
 /** What the client gets for anything that was thrown while its request was answered. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  if (error instanceof HashQueueFull || error instanceof StoreUnavailable) {
+  if (error instanceof HashQueueFull || error instanceof StoreUnavailable || isDiskFault(error)) {
     return new Problem("unavailable", { retry_after: UNAVAILABLE_RETRY_SECONDS, cause: error });
   }
   if (error instanceof HTTPException && error.status === 415) return new Problem("media_type_unsupported");

@@ -4,7 +4,7 @@
 import { Buffer } from "node:buffer";
 import type { Config } from "./config.ts";
 import { randomText } from "./secrets.ts";
-import { isRemote, StoreFault } from "./store/open.ts";
+import { isOverNetwork, StoreFault } from "./store/open.ts";
 
 /** SECRET_KEY, or the kept one of a development server. A store in memory has one for as long as it lives. */
 export async function readSecretKey(
@@ -12,7 +12,9 @@ export async function readSecretKey(
 ): Promise<string> {
   if (secretKey !== null) return secretKey;
   if (kvPath === ":memory:") return randomText(32);
-  const path = kvPath === null || isRemote(kvPath) ? "./data/secret_key" : `${kvPath}.secret`;
+  const path = isOverNetwork(kvPath) ? "./data/secret_key" : `${kvPath}.secret`;
+  // A store elsewhere has made no folder here.
+  if (isOverNetwork(kvPath)) await Deno.mkdir("./data", { recursive: true, mode: 0o700 });
   return await readKept(path) ?? await keepFirst(path, randomText(32));
 }
 

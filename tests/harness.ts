@@ -91,19 +91,21 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Wraps the store, to count or fail its calls. */
   readonly wrapKv?: (kv: Kv) => Kv;
+  /** A file, for a test that looks at it (default: in memory). */
+  readonly storePath?: string;
 }
 
 let sharedHasher: Promise<Hasher> | undefined;
 
 /** A server with development settings and, unless `env` says otherwise, its default limits. */
 export async function startServer(
-  { env = {}, wrapKv = (kv) => kv }: ServerOptions = {},
+  { env = {}, wrapKv = (kv) => kv, storePath = ":memory:" }: ServerOptions = {},
 ): Promise<TestServer> {
   const result = readConfig({ SECRET_KEY: "test-key-of-32-bytes-0123456789abcdef", ...env });
   if ("faults" in result) throw new Error(result.faults.join("\n"));
   const { config } = result;
   const clock: Clock = { nowMs: START_MS };
-  const db = await Deno.openKv(":memory:");
+  const db = await Deno.openKv(storePath);
   const kv = wrapKv(createKv(db, () => clock.nowMs));
   const delivered: OutgoingMail[] = [];
   const logged: string[] = [];
@@ -221,7 +223,8 @@ function collectLog(logged: string[]): Log {
   return { info: line("info"), warn: line("warn"), error: line("error") };
 }
 
-function pathOf(route: RouteConfig, { params = {}, query }: CallInput): string {
+/** The path of a request with its parameters filled in. */
+export function pathOf(route: Pick<RouteConfig, "path">, { params = {}, query }: CallInput): string {
   const path = route.path.replaceAll(
     /\{(\w+)\}/g,
     (_, name: string) => encodeURIComponent(params[name] ?? ""),
@@ -229,8 +232,9 @@ function pathOf(route: RouteConfig, { params = {}, query }: CallInput): string {
   return query ? `${path}?${new URLSearchParams(query)}` : path;
 }
 
-function initOf(
-  route: RouteConfig,
+/** The rest of a request. */
+export function initOf(
+  route: { readonly method: string },
   { json, headers, token, ip }: CallInput,
 ): RequestInit & { readonly ip?: string } {
   return {

@@ -5,8 +5,10 @@ import { decodeJwt } from "jose";
 import { requestPasswordReset, verifyPasswordResetOtp } from "../openapi/passwords.ts";
 import { register, verifyOtp } from "../openapi/registration.ts";
 import { login } from "../openapi/sessions.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { keys, type UserRecord } from "../src/store/keys.ts";
 import { isPresent } from "../src/store/kv.ts";
+import { replaceUser } from "../src/store/users.ts";
 import { type CallInput, PASSWORD, type TestServer } from "./harness.ts";
 
 /** A signed-in person. */
@@ -53,6 +55,14 @@ export async function signIn(
   const { status, body, text } = await server.call(login, { json: { email, password }, ...input });
   assert.equal(status, 200, text);
   return { id, email, password, accessToken: body.access_token, refreshToken: body.refresh_token };
+}
+
+/** An admin, signed in with a token that says so. */
+export async function signUpAdmin(server: TestServer, email: string): Promise<Person> {
+  const person = await signUp(server, { email });
+  const { outcome } = await replaceUser(server.deps, person.id, { role: "admin" }, OPERATOR);
+  assert.equal(outcome, "changed");
+  return await signIn(server, person);
 }
 
 /** The session of an access token. */

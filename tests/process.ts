@@ -21,7 +21,7 @@ export interface Site extends AsyncDisposable {
   readonly port: number;
   readonly url: string;
   /** Starts the server and waits until it answers. Fails with what it printed when it ends instead. */
-  startServer(settings?: Settings): Promise<Program>;
+  startServer(settings?: Settings, options?: Pick<SpawnOptions, "under">): Promise<Program>;
   /** Runs a task of deno.json, and does not wait for anything. */
   spawn(task: string, options?: SpawnOptions): Program;
   /** One request to the server, over a connection of its own. */
@@ -33,18 +33,23 @@ export interface SpawnOptions {
   readonly settings?: Settings;
   /** All of its standard input; without it there is none. */
   readonly stdin?: string;
+  /** A command that runs what follows it, and limits it. */
+  readonly under?: readonly string[];
 }
 
-/** A task that was started, with all the processes that it started in turn. */
+/** A program that was started, with all the processes that it started in turn. */
 export interface Program {
-  /** What it has printed so far, without the line in which Deno names the task. */
+  /** Of a task: the server is the last of its descendants. */
+  readonly pid: number;
+  /** What it has printed so far. */
   stdout(): string;
+  /** The same, without the line in which Deno names the task. */
   stderr(): string;
   /** Its exit status, once none of its processes is left. Fails when that takes half a minute. */
   ended(): Promise<number>;
-  /** To the task, as a supervisor sends it, or to all its processes, as a terminal does. */
+  /** To the program, as a supervisor sends it, or to all its processes, as a terminal does. */
   signal(signal: Deno.Signal, options?: { readonly isToAll: boolean }): void;
-  /** SIGTERM to the task; its exit status. */
+  /** SIGTERM to the program; its exit status. */
   stop(): Promise<number>;
   /** SIGKILL to all its processes. */
   kill(): Promise<void>;
@@ -67,9 +72,10 @@ export async function createSite({ cwd = REPOSITORY }: { readonly cwd?: string }
   // No pool: a connection to a server that was killed must not be used again.
   const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
 
-  const spawn: Site["spawn"] = (task, { args = [], settings, stdin } = {}) => {
+  const spawn: Site["spawn"] = (task, { args = [], settings, stdin, under = [] } = {}) => {
     const env = { ...UNSET, HOST: "127.0.0.1", PORT: String(port), KV_PATH: storePath, ...settings };
-    const program = spawnTask([task, ...args], { cwd, env, stdin });
+    const command = [...under, Deno.execPath(), "task", task, ...args];
+    const program = spawnProgram(command, { cwd, env, stdin });
     programs.push(program);
     return program;
   };
@@ -80,8 +86,8 @@ export async function createSite({ cwd = REPOSITORY }: { readonly cwd?: string }
     port,
     url,
     spawn,
-    async startServer(settings = {}) {
-      const program = spawn("start", { settings });
+    async startServer(settings = {}, options = {}) {
+      const program = spawn("start", { settings, ...options });
       let isOver = false;
       program.ended().then(() => isOver = true, () => {});
       await eventually("the server answers", async () => {
@@ -141,14 +147,19 @@ export function freePort(): number {
 }
 
 /** An empty value is none: neither this shell's settings nor a developer's .env reach a test. */
-const UNSET: Settings = Object.fromEntries(environmentNames.map((name) => [name, ""]));
+export const UNSET: Settings = Object.fromEntries(environmentNames.map((name) => [name, ""]));
 
-function spawnTask(
-  command: readonly string[],
-  { cwd, env, stdin }: { readonly cwd: string; readonly env: Settings; readonly stdin: string | undefined },
+/** Starts an executable with its arguments, and does not wait for anything. Whoever does so kills it in the end. */
+export function spawnProgram(
+  [executable = "", ...args]: readonly string[],
+  { cwd = REPOSITORY, env = {}, stdin }: {
+    readonly cwd?: string;
+    readonly env?: Settings;
+    readonly stdin?: string | undefined;
+  } = {},
 ): Program {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["task", ...command],
+  const child = new Deno.Command(executable, {
+    args: [...args],
     cwd,
     env: { ...env, NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
     stdin: stdin === undefined ? "null" : "piped",
@@ -169,11 +180,12 @@ function spawnTask(
   );
 
   const ended = async (): Promise<number> => {
-    const what = () => `${command.join(" ")} ends:\n${printed.text()}${complained.text()}`;
+    const what = () => `${executable} ${args.join(" ")} ends:\n${printed.text()}${complained.text()}`;
     const [status] = await within(WAIT_LIMIT_MS, end, what);
     return status.code;
   };
   return {
+    pid: child.pid,
     ended,
     stdout: printed.text,
     stderr: () => complained.text().replace(/^Task .*\n/, ""),

@@ -29,7 +29,10 @@ export function createBreaker(nowMs: () => number): Breaker {
   return {
     admit(): Admission {
       if (outage === null) return "open";
-      if (isProbing || nowMs() < outage.probeAtMs) return "wait";
+      const waitMs = outage.probeAtMs - nowMs();
+      // A wait that is longer than it ever was: the clock was set back, and no mail is to stay for that.
+      const isEarly = waitMs > 0 && waitMs <= outage.intervalMs;
+      if (isProbing || isEarly) return "wait";
       isProbing = true;
       return "probe";
     },

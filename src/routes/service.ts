@@ -43,7 +43,9 @@ export function registerService(app: App, deps: Deps): void {
     return c.json(await deps.accessTokens.publicKeys(), 200);
   });
 
-  app.openapi(readDocument, (c) => c.json(openApiDocument, 200));
+  // Printed once: it is large, and anybody may ask for it as often as they like.
+  const documentText = JSON.stringify(openApiDocument);
+  app.get(readDocument.path, (c) => c.body(documentText, 200, { "Content-Type": "application/json" }));
 
   app.openapi(readDocs, async (c) => {
     const { appName } = deps.config;

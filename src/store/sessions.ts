@@ -196,11 +196,15 @@ export async function collectSessions(kv: Kv, userId: string): Promise<Present<S
   return (await kv.collect(keys.sessionsOf(userId), { limit: SESSIONS_MAX * 2 })).entries;
 }
 
-/** Notes that a session is in use, at most once a minute. Losing a race here loses nothing. */
+/**
+ * Notes that a session is in use, at most once a minute. Losing a race here loses nothing, and a store that takes no
+ * writes now must not turn a read away.
+ */
 export async function touchSession(kv: Kv, session: Present<SessionRecord>): Promise<void> {
   const nowMs = kv.nowMs();
   if (nowMs - session.value.lastUsedAtMs < LAST_USED_INTERVAL_MS) return;
-  await kv.change().check(session).set(session.key, { ...session.value, lastUsedAtMs: nowMs }).commit();
+  const used = { ...session.value, lastUsedAtMs: nowMs };
+  await kv.change().check(session).set(session.key, used).commit().catch(() => false);
 }
 
 /** Hashes of networks that the account signed in from within 30 days; at most `limit`. */
