@@ -45,7 +45,7 @@ HEALTHCHECK --start-period=10s --interval=30s --timeout=5s CMD ["deno", "eval", 
   const { ok } = await fetch('http://127.0.0.1:' + port + '/health'); \
   Deno.exit(ok ? 0 : 1)"]
 
-# The permissions that src/cli/launch.ts works out for this KV_PATH, spelled out.
+# The flags that src/cli/launch.ts works out for this KV_PATH, spelled out.
 ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", \
   "--quiet", \
   "--no-prompt", \
@@ -56,4 +56,5 @@ ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", \
   "--allow-read=.env,.viewer,/data,/usr/bin/ldd,src/bcrypt_worker.ts", \
   "--allow-write=/data", \
   "--allow-ffi=node_modules/.deno/@node-rs+argon2-linux-x64-gnu@2.2.1,node_modules/.deno/@node-rs+argon2-linux-arm64-gnu@2.2.1,node_modules/.deno/@node-rs+argon2-darwin-x64@2.2.1,node_modules/.deno/@node-rs+argon2-darwin-arm64@2.2.1,node_modules/.deno/@node-rs+argon2-win32-x64-msvc@2.2.1", \
+  "--v8-flags=--max-semi-space-size=4", \
   "src/main.ts"]

@@ -2,7 +2,7 @@
 // with the permissions that the launcher would give it. For tests that limit or starve the process.
 
 import { readHealth } from "../openapi/service.ts";
-import { permissionFlags } from "../src/cli/launch.ts";
+import { runFlags } from "../src/cli/launch.ts";
 import { environmentNames } from "../src/environment.ts";
 import { eventually, type Program, type Settings, type Site, spawnProgram } from "./process.ts";
 
@@ -15,7 +15,7 @@ export function spawnBareServer(
 ): BareServer {
   const unset = Object.fromEntries(environmentNames.map((name) => [name, ""]));
   const env = { ...unset, HOST: "127.0.0.1", PORT: String(site.port), KV_PATH: site.storePath, ...settings };
-  const command = [...under, Deno.execPath(), "run", ...permissionFlags(env), "src/main.ts"];
+  const command = [...under, Deno.execPath(), "run", ...runFlags(env), "src/main.ts"];
   const program = spawnProgram(command, { env });
   return { ...program, [Symbol.asyncDispose]: program.kill };
 }

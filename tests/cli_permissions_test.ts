@@ -1,7 +1,7 @@
 // What each command-line tool may do beyond what every program of ours may: no more than its own work needs.
 
 import assert from "node:assert/strict";
-import { permissionFlags } from "../src/cli/launch.ts";
+import { runFlags } from "../src/cli/launch.ts";
 
 const FILE = "/mnt/copies/file";
 const DRAFTS = ["", "-wal", "-shm"].map((suffix) => `${FILE}.partial${suffix}`);
@@ -34,8 +34,8 @@ const cases = [
 for (const { program, args, read, write, sys } of cases) {
   Deno.test(`permissions of ${program} ${args.join(" ")}`, () => {
     const env = { KV_PATH: "/data/latchkey.kv" };
-    const all = listsOf(permissionFlags(env, [program, ...args]));
-    const common = listsOf(permissionFlags(env));
+    const all = listsOf(runFlags(env, [program, ...args]));
+    const common = listsOf(runFlags(env));
     assert.deepEqual(all.get("--allow-read"), [...common.get("--allow-read") ?? [], ...read]);
     assert.deepEqual(all.get("--allow-write"), [...common.get("--allow-write") ?? [], ...write]);
     assert.deepEqual(all.get("--allow-sys") ?? [], sys);

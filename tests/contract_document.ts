@@ -7,13 +7,19 @@ import { printDocument, routes } from "../openapi/document.ts";
 export interface SchemaNode {
   readonly $ref?: string;
   readonly type?: string | readonly string[];
+  readonly format?: string;
+  readonly pattern?: string;
   readonly example?: unknown;
   readonly enum?: readonly unknown[];
+  readonly minLength?: number;
   readonly maxLength?: number;
+  readonly minimum?: number;
   readonly maximum?: number;
   readonly maxItems?: number;
   readonly description?: string;
   readonly additionalProperties?: unknown;
+  readonly required?: readonly string[];
+  readonly minProperties?: number;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly items?: SchemaNode;
   readonly allOf?: readonly SchemaNode[];
@@ -45,6 +51,7 @@ export interface Operation {
   readonly parameters?: readonly {
     readonly name: string;
     readonly in: string;
+    readonly required?: boolean;
     readonly schema: SchemaNode;
   }[];
   readonly requestBody?: { readonly content: Content };
@@ -54,7 +61,10 @@ export interface Operation {
 /** What is read of the document. */
 export interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, SchemaNode>> };
+  readonly components: {
+    readonly schemas: Readonly<Record<string, SchemaNode>>;
+    readonly headers: Readonly<Record<string, { readonly schema: SchemaNode }>>;
+  };
   readonly tags: readonly { readonly name: string }[];
 }
 
@@ -79,9 +89,9 @@ export function codesOf({ responses }: Operation): string[] {
 }
 
 /** The schema itself, where a reference stands for it. */
-export function resolve(schema: SchemaNode): SchemaNode {
+export function resolve(schema: SchemaNode, { components }: Document = document): SchemaNode {
   const name = schema.$ref?.replace("#/components/schemas/", "");
-  const node = name === undefined ? schema : document.components.schemas[name];
+  const node = name === undefined ? schema : components.schemas[name];
   assert.ok(node, `${schema.$ref} is in the document`);
   return node;
 }

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { register } from "../openapi/registration.ts";
 import { readDocs, readHealth, readReadiness } from "../openapi/service.ts";
 import { login } from "../openapi/sessions.ts";
-import { permissionFlags } from "../src/cli/launch.ts";
+import { runFlags } from "../src/cli/launch.ts";
 import { PASSWORD, UNLIMITED } from "./harness.ts";
 import { createSite, type Program, REPOSITORY, type Settings } from "./process.ts";
 
@@ -238,7 +238,7 @@ Deno.test("permissions: the server writes to the folder of its store only", asyn
   ];
   for (const { name, env, folder } of cases) {
     await t.step(name, () => {
-      const written = permissionFlags(env).filter((flag) => flag.startsWith("--allow-write"));
+      const written = runFlags(env).filter((flag) => flag.startsWith("--allow-write"));
       assert.deepEqual(written, [`--allow-write=${folder}`]);
     });
   }
@@ -247,7 +247,7 @@ Deno.test("permissions: the server writes to the folder of its store only", asyn
 Deno.test("permissions: no program runs others, asks, or gets anything but the network whole", () => {
   const tools = namesIn(`${REPOSITORY}src/cli`).map((name) => `src/cli/${name}`);
   for (const program of ["src/main.ts", ...tools]) {
-    const flags = permissionFlags({}, [program]);
+    const flags = runFlags({}, [program]);
     assert(flags.includes("--no-prompt"), program);
     const broad = flags.filter((flag) => /^(-A|--allow-run\b.*|--allow-(?!net$)[a-z]+)$/.test(flag));
     assert.deepEqual(broad, [], program);

@@ -18,6 +18,8 @@ export interface Breakdown {
   readonly among?: "commits" | "calls";
   /** Whether that commit happens all the same. */
   readonly isWritten?: boolean;
+  /** What is thrown, unless the store is simply away. */
+  readonly error?: Error;
 }
 
 export function createFaultyKv(): FaultyKv {
@@ -27,13 +29,13 @@ export function createFaultyKv(): FaultyKv {
   /** Runs one call, unless the store has broken down before it or does so now. */
   async function call<Result>(kind: "commit" | "read", work: () => Promise<Result>): Promise<Result> {
     if (breakdown === null) return await work();
-    const { at, among = "commits", isWritten = false } = breakdown;
+    const { at, among = "commits", isWritten = false, error } = breakdown;
     if (kind === "commit" || among === "calls") calls++;
     if (calls < at) return await work();
     if (calls === at && kind === "commit" && isWritten) await work();
     // Beyond `at`, so that no later call takes itself for the one that broke down.
     calls = Math.max(calls, at) + 1;
-    throw new StoreUnavailable("Broken down by a test");
+    throw error ?? new StoreUnavailable("Broken down by a test");
   }
 
   return {

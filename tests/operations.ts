@@ -66,16 +66,15 @@ export interface Row {
   readonly again?: string;
 }
 
-/** The signed-in operations that need nothing else. */
-function own(route: RouteConfig, input: Omit<CallInput, "token"> = {}, again?: string): Row {
+/** What the request of a signed-in operation takes besides its token. */
+type Extras = Omit<CallInput, "token" | "params"> & Pick<Row, "again">;
+
+/** The operations of who is signed in that need nothing else. */
+function own(route: RouteConfig, { again, ...input }: Extras = {}): Row {
   return { route, ...(again && { again }), ask: ({ ada }) => ({ ...input, token: ada.accessToken }) };
 }
 
-function byAdmin(
-  route: RouteConfig,
-  input: Omit<CallInput, "token" | "params"> = {},
-  again?: string,
-): Row {
+function byAdmin(route: RouteConfig, { again, ...input }: Extras = {}): Row {
   const takesId = route.path.includes("{user_id}");
   return {
     route,
@@ -131,7 +130,7 @@ export const rows: readonly Row[] = [
   },
   { route: refreshTokens, ask: ({ ada }) => ({ json: { refresh_token: ada.refreshToken } }) },
   { route: verifyToken, ask: ({ ada }) => ({ json: { token: ada.accessToken } }) },
-  own(logout, { json: {} }, "401 token_invalid"),
+  own(logout, { json: {}, again: "401 token_invalid" }),
   own(listSessions),
   {
     route: endSession,
@@ -155,11 +154,10 @@ export const rows: readonly Row[] = [
       json: { reset_token: await takeResetToken(server, email), new_password: NEW_PASSWORD },
     }),
   },
-  own(
-    changePassword,
-    { json: { current_password: PASSWORD, new_password: NEW_PASSWORD } },
-    "401 password_invalid",
-  ),
+  own(changePassword, {
+    json: { current_password: PASSWORD, new_password: NEW_PASSWORD },
+    again: "401 password_invalid",
+  }),
   own(readMe),
   own(updateMe, { json: { name: "Countess of Lovelace" } }),
   own(requestEmailChange, { json: { new_email: NEW_EMAIL, current_password: PASSWORD } }),
@@ -202,7 +200,7 @@ export const rows: readonly Row[] = [
   byAdmin(listUsers),
   byAdmin(readUser),
   byAdmin(updateUser, { json: { plan: "premium" } }),
-  byAdmin(deleteUser, {}, "404 user_not_found"),
+  byAdmin(deleteUser, { again: "404 user_not_found" }),
   byAdmin(endUserSessions),
   byAdmin(readSignInReport),
   byAdmin(listMails),

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import manifest from "../deno.json" with { type: "json" };
-import { permissionFlags } from "../src/cli/launch.ts";
+import { runFlags } from "../src/cli/launch.ts";
 import { readConfig, settings } from "../src/config.ts";
 import { REPOSITORY } from "./process.ts";
 
@@ -11,7 +11,7 @@ const dockerfile = await Deno.readTextFile(`${REPOSITORY}/Dockerfile`);
 
 Deno.test("Dockerfile: the server runs with the permissions that the start task would give it", () => {
   const [, list = ""] = /^ENTRYPOINT (\[.*?\])$/ms.exec(dockerfile.replaceAll("\\\n", "")) ?? [];
-  const flags = permissionFlags({ KV_PATH: "/data/latchkey.kv" });
+  const flags = runFlags({ KV_PATH: "/data/latchkey.kv" });
   assert.deepEqual(JSON.parse(list), [
     "/tini",
     "--",
