@@ -1,229 +1,175 @@
 // `deno task bench`: the server as users run it, limits on but set high, logs on, the store in a file; loopback only,
-// and bounded. Prints each operation beside what this machine can do at most, because machines differ: a share of the
-// limit says more than a rate.
+// and bounded. What it does stands beside what this machine can do at most; with --users, a store with so many accounts
+// beside one with a thousand.
 
-import assert from "node:assert/strict";
-import { parseArgs } from "node:util";
-import { generateKeyPair, jwtVerify, SignJWT } from "jose";
-import { register, verifyOtp } from "../../openapi/registration.ts";
-import { createHasher } from "../../src/hasher.ts";
-import { PASSWORD } from "../harness.ts";
-import { createSite, eventually, type Site } from "../process.ts";
+import { loadavg } from "node:os";
+import { readArguments, runProgram, say, ToolFault } from "../../src/cli/tool.ts";
+import { createSite, type Settings, type Site } from "../process.ts";
+import { LIMITS, startMachine } from "./machine_limits.ts";
+import { type Load, measure, type Measurement } from "./measure.ts";
+import { openLane, operationsOf } from "./operations.ts";
+import { LANES_MAX, seedPeople, USERS_MIN } from "./people.ts";
+import { treeOf } from "./process_tree.ts";
+import { comparisonOf, growthOf, type Report, type Row, tableOf } from "./report.ts";
+import { measureStartUp, type StartUp } from "./start_up.ts";
 
+const HELP = `Measures the server on this machine, beside what the machine can do at most. Linux only.
+
+  deno task bench [--users N] [--seconds 3] [--in-flight 1,16,64] [--starts 5] [--json FILE] [--compare FILE]
+
+  --users N      compare a store of N users, up to a million, with one of ${USERS_MIN}; a million takes some minutes to make
+  --seconds S    how long each measurement takes
+  --in-flight L  how many ask at once; with --users 16 alone
+  --starts N     how often the server is started for the time to its first answer
+  --json FILE    write the figures to FILE as well, or print them instead of the table when FILE is -
+  --compare FILE print how many times as good as those of an earlier run they are`;
+
+const USERS_MAX = 1_000_000;
 const HIGH = "1000000000/1d";
-const HIGH_LIMITS = Object.fromEntries(
-  ["LOGIN", "REGISTER", "OTP", "PASSWORD_RESET", "PASSWORD", "MAIL", "ANONYMOUS", "USER"]
-    .map((policy) => [`THROTTLE_${policy}`, HIGH]),
-);
-const PEOPLE = 64;
-const TICKS_PER_SECOND = 100;
+const POLICIES = ["LOGIN", "REGISTER", "OTP", "PASSWORD_RESET", "PASSWORD", "MAIL", "ANONYMOUS", "USER"];
+const SETTINGS: Settings = {
+  ...Object.fromEntries(POLICIES.map((policy) => [`THROTTLE_${policy}`, HIGH])),
+  SECRET_KEY: "7Vb2xk0Qm9ZtRrY4sWcL1pHdJ8gNfEuA",
+  FREE_NOTES: "100000",
+};
+/** Before what is measured, as a part of its time: code gets faster when it has run for a while. */
+const WARM_UP = 1 / 3;
 
-interface Row {
-  readonly operation: string;
-  readonly inFlight: number;
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Of the server process alone. */
-  readonly cpuSecondsPer1000: number;
-  readonly residentMb: number;
-  /** The machine's limit is how often a second what the operation cannot do without is done. */
-  readonly shareOfLimit: number;
+interface Wanted {
+  /** How many users the stores have, one store after the other. */
+  readonly users: readonly number[];
+  readonly seconds: number;
+  readonly inFlight: readonly number[];
+  readonly starts: number;
+  /** A file, `-` for the standard output, or null. */
+  readonly json: string | null;
+  readonly compare: string | null;
+  readonly signal: AbortSignal;
 }
 
-interface Person {
-  readonly email: string;
-  readonly accessToken: string;
-  refreshToken: string;
+if (import.meta.main) {
+  if (Deno.args.includes("--help")) say(HELP);
+  else await runProgram(bench);
 }
 
-if (import.meta.main) await main();
+async function bench(): Promise<void> {
+  const wanted = readWanted();
+  const old: Report | null = wanted.compare && JSON.parse(await Deno.readTextFile(wanted.compare));
+  const [loadAverage = 0] = loadavg();
+  const measuredAt = new Date().toISOString();
+  const startUps = await benchStartUp(wanted);
+  const limits = await benchMachine(wanted);
+  const rows = [...limits];
+  for (const users of wanted.users) rows.push(...await benchServer(wanted, { users, limits }));
+  const report: Report = {
+    measuredAt,
+    deno: Deno.version.deno,
+    cores: navigator.hardwareConcurrency,
+    loadAverage,
+    startUps,
+    rows,
+  };
+  if (wanted.json === "-") return say(JSON.stringify(report, null, 2));
+  if (wanted.json !== null) await Deno.writeTextFile(wanted.json, JSON.stringify(report, null, 2));
+  say(tableOf(report));
+  if (wanted.users.length > 1) say(`\n${growthOf(report)}`);
+  if (old) say(`\n${comparisonOf(report, old)}`);
+}
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: "boolean" }, seconds: { type: "string" } } });
-  const limits = await measureLimits();
+async function benchStartUp({ starts, signal }: Wanted): Promise<StartUp[]> {
   await using site = await createSite();
-  await site.startServer(HIGH_LIMITS);
-  const serverPid = await pidOfServer(site.port);
-  const people = await Promise.all(Array.from({ length: PEOPLE }, (_, index) => signUp(site, index)));
-  const measureMs = Number(values.seconds ?? "3") * 1000;
+  return await measureStartUp(settingsOf(site), { times: starts, signal });
+}
 
+async function benchMachine(wanted: Wanted): Promise<Row[]> {
+  await using machine = await startMachine();
   const rows: Row[] = [];
-  for (const [operation, perSecondMax, ask] of operationsOf(site, limits)) {
-    for (const inFlight of [1, 16, 64]) {
-      const measured = await measure(
-        { serverPid, inFlight, measureMs },
-        (lane) => ask(personOf(people, lane)),
-      );
-      rows.push({ operation, inFlight, ...measured, shareOfLimit: measured.perSecond / perSecondMax });
+  for (const { limit, ...work } of machine.works) {
+    for (const [inFlight, measurement] of await measureAll(wanted, work)) {
+      const share = { limit, shareOfLimit: null };
+      rows.push({ operation: LIMITS[limit], users: null, inFlight, ...measurement, ...share });
     }
   }
-  print(values.json ? JSON.stringify({ limits, rows }, null, 2) : tableOf(rows));
-  if (!values.json) print(`Limits of this machine, a second: ${JSON.stringify(limits)}`);
+  return rows;
 }
 
-type Operation = readonly [name: string, perSecondMax: number, ask: (person: Person) => Promise<void>];
-
-function operationsOf(site: Site, limits: Limits): Operation[] {
-  const post = async (path: string, body: unknown): Promise<Record<string, string>> => {
-    const response = await fetch(`${site.url}/api/v1${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    const answer = await response.json();
-    assert(response.ok, JSON.stringify(answer));
-    return answer;
-  };
-  return [
-    ["readMe", limits.kvGets, async ({ accessToken }) => {
-      const response = await fetch(`${site.url}/api/v1/me`, {
-        headers: { authorization: `Bearer ${accessToken}` },
-      });
-      assert.equal(response.status, 200);
-      await response.arrayBuffer();
-    }],
-    ["refreshTokens", limits.kvCommits, async (person) => {
-      const answer = await post("/auth/token/refresh", { refresh_token: person.refreshToken });
-      person.refreshToken = answer.refresh_token ?? "";
-    }],
-    [
-      "login",
-      limits.argon2,
-      async ({ email }) => void await post("/auth/login", { email, password: PASSWORD }),
-    ],
-  ];
-}
-
-/** Asks in so many lanes at once until the time is over. */
-async function measure(
-  { serverPid, inFlight, measureMs }: {
-    readonly serverPid: number;
-    readonly inFlight: number;
-    readonly measureMs: number;
-  },
-  ask: (lane: number) => Promise<void>,
-): Promise<Omit<Row, "operation" | "inFlight" | "shareOfLimit">> {
-  const latenciesMs: number[] = [];
-  const cpuBefore = await cpuSecondsOf(serverPid);
-  const startMs = performance.now();
-  await Promise.all(Array.from({ length: inFlight }, async (_, lane) => {
-    while (performance.now() - startMs < measureMs) {
-      const askedMs = performance.now();
-      await ask(lane);
-      latenciesMs.push(performance.now() - askedMs);
+async function benchServer(
+  wanted: Wanted,
+  { users, limits }: { readonly users: number; readonly limits: readonly Row[] },
+): Promise<Row[]> {
+  await using site = await createSite();
+  const settings = settingsOf(site);
+  const people = await seedPeople(settings, { users, signal: wanted.signal });
+  // What it logs goes where it goes in operation, to a file, and costs this process nothing.
+  const under = ["sh", "-c", `exec "$@" >"$0/log"`, site.folder];
+  const tree = await treeOf((await site.startServer(settings, { under })).pid);
+  const rows: Row[] = [];
+  for (const operation of operationsOf(people)) {
+    const { name, limit } = operation;
+    const work = { tree, openLane: (lane: number) => openLane(site.port, operation, lane) };
+    for (const [inFlight, measurement] of await measureAll(wanted, work)) {
+      const atMost = limits.find((row) => row.limit === limit && row.inFlight === inFlight)?.perSecond ?? NaN;
+      const share = { limit, shareOfLimit: measurement.perSecond / atMost };
+      rows.push({ operation: name, users, inFlight, ...measurement, ...share });
     }
-  }));
-  const tookSeconds = (performance.now() - startMs) / 1000;
-  latenciesMs.sort((a, b) => a - b);
-  const at = (share: number): number => latenciesMs[Math.floor((latenciesMs.length - 1) * share)] ?? 0;
-  return {
-    perSecond: latenciesMs.length / tookSeconds,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    cpuSecondsPer1000: (await cpuSecondsOf(serverPid) - cpuBefore) / latenciesMs.length * 1000,
-    residentMb: await residentMbOf(serverPid),
-  };
+  }
+  return rows;
 }
 
-interface Limits {
-  readonly kvGets: number;
-  readonly kvCommits: number;
-  readonly argon2: number;
-  readonly ed25519Verify: number;
+/** One work with each number in flight. */
+async function measureAll(
+  { seconds, inFlight, signal }: Wanted,
+  work: Pick<Load, "tree" | "openLane">,
+): Promise<[inFlight: number, measurement: Measurement][]> {
+  await measure({ ...work, signal, inFlight: Math.max(...inFlight), seconds: seconds * WARM_UP });
+  const measurements: [number, Measurement][] = [];
+  for (const lanes of inFlight) {
+    measurements.push([lanes, await measure({ ...work, signal, inFlight: lanes, seconds })]);
+  }
+  return measurements;
 }
 
-/** What this machine does at most, 32 in flight, without any server. */
-async function measureLimits(): Promise<Limits> {
-  const folder = await Deno.makeTempDir();
-  const kv = await Deno.openKv(`${folder}/kv`);
-  const hasher = await createHasher();
-  const hash = await hasher.hash(PASSWORD);
-  const { publicKey, privateKey } = await generateKeyPair("EdDSA");
-  const token = await new SignJWT({}).setProtectedHeader({ alg: "EdDSA" }).sign(privateKey);
-  await kv.set(["k"], { some: "value" });
-  const limits = {
-    kvGets: await rateOf(() => kv.get(["k"])),
-    kvCommits: await rateOf((index) => kv.atomic().set(["a", index], 1).set(["b", index], 2).commit()),
-    argon2: await rateOf(() => hasher.verify(PASSWORD, hash)),
-    ed25519Verify: await rateOf(() => jwtVerify(token, publicKey)),
-  };
-  kv.close();
-  await Deno.remove(folder, { recursive: true });
-  return limits;
+function settingsOf({ port, storePath }: Site): Settings {
+  return { ...SETTINGS, HOST: "127.0.0.1", PORT: String(port), KV_PATH: storePath };
 }
 
-async function rateOf(work: (index: number) => Promise<unknown>): Promise<number> {
-  const startMs = performance.now();
-  let done = 0;
-  await Promise.all(Array.from({ length: 32 }, async () => {
-    while (performance.now() - startMs < 1_000) await work(done++);
-  }));
-  return Math.round(done / ((performance.now() - startMs) / 1000));
-}
-
-async function signUp(site: Site, index: number): Promise<Person> {
-  const email = `person${index}@example.org`;
-  const challenge = await site.call(register, { json: { email, password: PASSWORD } });
-  const code = await eventually("the code is mailed", async () => {
-    const { data } = await (await fetch(`${site.url}/dev/mailbox`)).json();
-    return data.find(({ to }: { readonly to: string }) => to === email)?.code as string | undefined;
+function readWanted(): Wanted {
+  if (Deno.build.os !== "linux") throw new ToolFault("What a process takes is read from /proc: Linux only");
+  const { values } = readArguments({
+    help: HELP,
+    options: {
+      "users": { type: "string" },
+      "seconds": { type: "string", default: "3" },
+      "in-flight": { type: "string" },
+      "starts": { type: "string", default: "5" },
+      "json": { type: "string" },
+      "compare": { type: "string" },
+    },
   });
-  const { body } = await site.call(verifyOtp, { json: { challenge_id: challenge.body.challenge_id, code } });
-  return { email, accessToken: body.access_token, refreshToken: body.refresh_token };
+  const users = values.users === undefined ? null : numberOf("users", values.users, USERS_MIN + 1, USERS_MAX);
+  const inFlight = values["in-flight"] ?? (users === null ? "1,16,64" : "16");
+  return {
+    users: users === null ? [USERS_MIN] : [USERS_MIN, users],
+    seconds: numberOf("seconds", values.seconds, 0.1, 60),
+    inFlight: inFlight.split(",").map((lanes) => numberOf("in-flight", lanes, 1, LANES_MAX)),
+    starts: numberOf("starts", values.starts, 1, 100),
+    json: values.json ?? null,
+    compare: values.compare ?? null,
+    signal: interruption(),
+  };
 }
 
-function personOf(people: readonly Person[], lane: number): Person {
-  const person = people[lane % people.length];
-  assert(person);
-  return person;
+function numberOf(option: string, text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (value >= min && value <= max && (option === "seconds" || Number.isInteger(value))) return value;
+  throw new ToolFault(`--${option} takes numbers from ${min} to ${max}`);
 }
 
-/** The process that listens on the port: the start task and its launcher stand before it. */
-async function pidOfServer(port: number): Promise<number> {
-  const { stdout } = await new Deno.Command("ss", { args: ["-Hltnp", `sport = :${port}`] }).output();
-  const [, pid] = /pid=(\d+)/.exec(new TextDecoder().decode(stdout)) ?? [];
-  assert(pid, "ss does not say who listens");
-  return Number(pid);
-}
-
-async function cpuSecondsOf(pid: number): Promise<number> {
-  const fields = (await Deno.readTextFile(`/proc/${pid}/stat`)).split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-}
-
-async function residentMbOf(pid: number): Promise<number> {
-  const [, kb] = /VmRSS:\s+(\d+)/.exec(await Deno.readTextFile(`/proc/${pid}/status`)) ?? [];
-  return Number(kb) / 1024;
-}
-
-function tableOf(rows: readonly Row[]): string {
-  const head = [
-    "operation",
-    "in flight",
-    "a second",
-    "p50 ms",
-    "p99 ms",
-    "CPU s / 1000",
-    "MB",
-    "of the limit",
-  ];
-  const lines = rows.map((row) => [
-    row.operation,
-    String(row.inFlight),
-    row.perSecond.toFixed(0),
-    row.p50Ms.toFixed(2),
-    row.p99Ms.toFixed(2),
-    row.cpuSecondsPer1000.toFixed(2),
-    row.residentMb.toFixed(0),
-    `${(row.shareOfLimit * 100).toFixed(0)} %`,
-  ]);
-  return [head, ...lines].map((cells) =>
-    cells.map((cell, column) => column === 0 ? cell.padEnd(15) : cell.padStart(13)).join("")
-  ).join("\n");
-}
-
-function print(text: string): void {
-  // deno-lint-ignore no-console -- the result of a command.
-  console.log(text);
+/** Asked to end, it first stops what it started and removes its stores, which can be large. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => controller.abort(new ToolFault("Interrupted")));
+  }
+  return controller.signal;
 }
