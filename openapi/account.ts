@@ -1,6 +1,7 @@
 // The caller's own account: reading and changing it, another address, everything in one document, and its end.
 
 import { createRoute, z } from "@hono/zod-openapi";
+import { AuditEvent } from "./audit.ts";
 import { challengeAnswer, guessesAt } from "./challenge.ts";
 import { challengeId, code, email, id, locale, name, password, time, username, word } from "./fields.ts";
 import { headers, privateAnswer } from "./headers.ts";
@@ -209,6 +210,11 @@ export const AccountExport = z.object({
   }),
   mails: z.array(sentMail).max(10_000).openapi({
     description: "Mails about the account, of about 30 days. What they said is not kept once they are sent.",
+  }),
+  events: z.array(AuditEvent).max(10_000).openapi({
+    description:
+      "What the audit trail tells of the account, newest first, ten thousand at most: what it did and what happened to it. Of who else took " +
+      "part, an admin or an account that it acted on as one, neither the id nor from where is told.",
   }),
   notes: z.array(Note).max(100_000).openapi({ description: "Every note." }),
 }).openapi("AccountExport", { description: "Everything that is kept about a person." });

@@ -3,9 +3,12 @@
 
 import type { z } from "@hono/zod-openapi";
 import type { AccountExport } from "../openapi/account.ts";
+import { viewAuditEventFor } from "./audit_view.ts";
 import type { Deps } from "./deps.ts";
 import { viewNote } from "./note_view.ts";
 import { viewSession } from "./session_view.ts";
+import type { AuditEventRecord } from "./store/audit_event.ts";
+import { collectAuditEvents } from "./store/audit_lists.ts";
 import { keys, type NoteRecord, type SessionRecord, type UserRecord } from "./store/keys.ts";
 import type { Present } from "./store/kv.ts";
 import { collectMailsOf } from "./store/mail_lists.ts";
@@ -13,7 +16,8 @@ import { collectNotes } from "./store/notes.ts";
 import { collectSessions } from "./store/sessions.ts";
 import { rfc3339, viewUser } from "./user_view.ts";
 
-const NOTES_PAGE = 100;
+const PAGE = 100;
+const EVENTS_MAX = 10_000;
 const NETWORKS_MAX = 1_000;
 
 /** The contract's `AccountExport` of who is signed in. */
@@ -31,6 +35,7 @@ export async function exportAccount(
     ...await collectMailsOf(kv, secrets.mac("address", user.email)),
     ...await collectMailsOf(kv, user.id),
   ];
+  const events = await collectNewestEvents(kv, user.id);
   const notes = await collectAllNotes({ kv }, user.id);
   return {
     exported_at: rfc3339(nowMs()),
@@ -47,8 +52,23 @@ export async function exportAccount(
       created_at: rfc3339(createdAtMs),
       sent_at: sentAtMs === null ? null : rfc3339(sentAtMs),
     })),
+    events: events.map((event) => viewAuditEventFor(user.id, event)),
     notes: notes.map(viewNote),
   };
+}
+
+async function collectNewestEvents(kv: Deps["kv"], userId: string): Promise<AuditEventRecord[]> {
+  const newest: AuditEventRecord[] = [];
+  let startId: string | null = null;
+  do {
+    const page: Awaited<ReturnType<typeof collectAuditEvents>> = await collectAuditEvents(kv, { userId }, {
+      limit: PAGE,
+      startId,
+    });
+    newest.push(...page.items);
+    startId = page.nextId;
+  } while (startId !== null && newest.length < EVENTS_MAX);
+  return newest;
 }
 
 async function collectAllNotes({ kv }: Pick<Deps, "kv">, userId: string): Promise<NoteRecord[]> {
@@ -56,7 +76,7 @@ async function collectAllNotes({ kv }: Pick<Deps, "kv">, userId: string): Promis
   let startId: string | null = null;
   do {
     const page: Awaited<ReturnType<typeof collectNotes>> = await collectNotes(kv, userId, {
-      limit: NOTES_PAGE,
+      limit: PAGE,
       startId,
     });
     all.push(...page.notes);

@@ -21,3 +21,17 @@ export function viewAuditEvent(event: AuditEventRecord): z.output<typeof AuditEv
     created_at: rfc3339(event.atMs),
   };
 }
+
+/** The same as one who took part in it may see it: nothing of whoever else did. */
+export function viewAuditEventFor(
+  userId: string,
+  event: AuditEventRecord,
+): z.output<typeof AuditEvent> {
+  const view = viewAuditEvent(event);
+  const isByAnother = view.actor_id !== null && view.actor_id !== userId;
+  return {
+    ...view,
+    user_id: view.user_id === userId ? userId : null,
+    ...(isByAnother && { actor_id: null, ip: null, user_agent: null, request_id: null }),
+  };
+}

@@ -7,7 +7,7 @@ import { changePassword } from "../openapi/passwords.ts";
 import { register } from "../openapi/registration.ts";
 import { login, refreshTokens } from "../openapi/sessions.ts";
 import { digest } from "../src/secrets.ts";
-import { OPERATOR } from "../src/store/client.ts";
+import { admin, OPERATOR } from "../src/store/client.ts";
 import { keys } from "../src/store/keys.ts";
 import { insertNote } from "../src/store/notes.ts";
 import { replaceUser } from "../src/store/users.ts";
@@ -254,6 +254,9 @@ Deno.test("exportMe: everything of the caller, nothing of others, and no secret"
   });
   const { body: tokens } = await server.call(refreshTokens, { json: { refresh_token: ada.refreshToken } });
   await server.mails();
+  // By bob, as an admin: the caller learns that, and neither who he is nor from where he did it.
+  const client = { address: "203.0.113.9", networkHash: "n", userAgent: "Bobs/1", requestId: "r" };
+  await replaceUser(server.deps, ada.id, { plan: "premium" }, admin(bob.id, client));
   server.clock.nowMs += MINUTE_MS;
   // A code that is on its way.
   await server.call(requestEmailChange, {
@@ -264,7 +267,7 @@ Deno.test("exportMe: everything of the caller, nothing of others, and no secret"
   const answer = await server.call(exportMe, { token: ada.accessToken });
   assert.equal(answer.status, 200);
   assert.equal(answer.headers.get("cache-control"), "no-store");
-  const { user, sessions, known_networks, mails, notes, exported_at } = answer.body;
+  const { user, sessions, known_networks, mails, events, notes, exported_at } = answer.body;
   assert.equal(exported_at, "2026-11-21T09:04:00.000Z");
   assert.deepEqual(user, (await server.call(readMe, { token: ada.accessToken })).body);
   assert.deepEqual(
@@ -284,6 +287,16 @@ Deno.test("exportMe: everything of the caller, nothing of others, and no secret"
     "registration_code sent",
     "sign_in_new_network sent",
   ]);
+  assert.deepEqual(
+    events.map(({ type, ip }: Record<string, unknown>) => `${type} ${ip}`),
+    [
+      "data_exported 192.0.2.1",
+      "code_sent 192.0.2.1",
+      "plan_changed null",
+      "signed_in 198.51.100.7",
+      "account_created 192.0.2.1",
+    ],
+  );
   assert.deepEqual(notes.map(({ title }: Record<string, unknown>) => title), ["Looms", "Engine"]);
 
   const credential = await server.kv.find(keys.credential(ada.id));
@@ -301,7 +314,7 @@ Deno.test("exportMe: everything of the caller, nothing of others, and no secret"
     ]),
   ];
   for (const secret of secrets) assert(!answer.text.includes(String(secret)), `${secret} is in it`);
-  for (const other of [bob.id, bob.email, "bobby", "203.0.113.9", "Private"]) {
+  for (const other of [bob.id, bob.email, "bobby", "203.0.113.9", "Bobs/1", "Private"]) {
     assert(!answer.text.includes(other), `${other} is in it`);
   }
 });

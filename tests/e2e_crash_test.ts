@@ -7,16 +7,13 @@ import { createNote, readNote } from "../openapi/notes.ts";
 import { register, verifyOtp } from "../openapi/registration.ts";
 import { readHealth, readMailbox } from "../openapi/service.ts";
 import { login, logout, refreshTokens, verifyToken } from "../openapi/sessions.ts";
-import { readConfig } from "../src/config.ts";
-import { startOutbox } from "../src/mail/outbox.ts";
-import { createSmtpMailer } from "../src/mail/smtp.ts";
-import { createSecrets } from "../src/secrets.ts";
-import { createKv } from "../src/store/kv.ts";
 import { openDatabase } from "../src/store/open.ts";
+import { checkStore } from "../src/store_check/check.ts";
 import { type Answer, PASSWORD, UNLIMITED } from "./harness.ts";
 import { createSite, eventually, type Settings, type Site } from "./process.ts";
 import { type SmtpReceiver, startReceiver } from "./smtp_receiver.ts";
 import { collectBrokenInvariants } from "./store_invariants.ts";
+import { settleStore } from "./store_settling.ts";
 
 const SEED = 20_261_121;
 const KILLS = 10;
@@ -24,8 +21,6 @@ const KILLS = 10;
 const ACTORS = 6;
 const STEPS_MIN = 20;
 const STEPS_MAX = 80;
-/** Later than any lease of a mail that was being sent at a kill, and sooner than its code is dead. */
-const LEASES_OVER_MS = 2 * 60_000;
 /** More than a deletion clears in one step. */
 const NOTES = 210;
 const SECRET_KEY = "7Vb2xk0Qm9ZtRrY4sWcL1pHdJ8gNfEuA";
@@ -85,7 +80,7 @@ Deno.test("crash: what was answered holds after kill -9, and nothing is half don
   for (const session of ledger.ended) await checkEnded(world, session);
   assert.equal(await server.stop(), 0);
 
-  assert.deepEqual(await settleStore(site, settings), []);
+  assert.deepEqual(await settleStore(await openDatabase(site.storePath), settings), []);
   for (const email of ledger.registered) checkMail(world, email);
 
   await site.startServer(settings);
@@ -120,6 +115,7 @@ Deno.test("crash: a deletion that was confirmed is finished after kill -9", asyn
       for (let answer = 0; answer < (answersBefore ?? 0); answer++) await site.call(readHealth);
       await first.kill();
       const isAnswered = (await confirmed)?.status === 204;
+      await assertWhole(site);
 
       const second = await site.startServer(settings);
       const { status } = await site.call(login, { json: { email, password: PASSWORD } });
@@ -164,6 +160,17 @@ async function liveUntilKilled(
   };
   await Promise.all(Array.from({ length: ACTORS }, live));
   await (killed ?? server.kill());
+  await assertWhole(world.site);
+}
+
+/** Nobody has tidied up: whatever the kill interrupted, every record agrees with the others. */
+async function assertWhole({ storePath }: Site): Promise<void> {
+  const db = await openDatabase(storePath);
+  try {
+    assert.deepEqual((await checkStore(db, { nowMs: Date.now })).faults, []);
+  } finally {
+    db.close();
+  }
 }
 
 /** One request each. What an unanswered one leaves open is noted before it is sent. */
@@ -315,30 +322,6 @@ function confirm({ site, receiver }: World, { email, challengeId }: Pending): Pr
 function codeFor({ received }: SmtpReceiver, email: string): string | undefined {
   const mail = received.findLast(({ recipients }) => recipients.includes(email));
   return /(?<!\d)\d{6}(?!\d)/.exec(mail?.headers.get("subject") ?? "")?.[0];
-}
-
-/** Sends what a kill interrupted, as a server would a minute later; then says what is wrong with the store. */
-async function settleStore(site: Site, settings: Settings): Promise<string[]> {
-  const result = readConfig(settings);
-  assert("config" in result && result.config.smtp);
-  const { config } = result;
-  const nowMs = (): number => Date.now() + LEASES_OVER_MS;
-  const db = await openDatabase(site.storePath);
-  const outbox = startOutbox({
-    kv: createKv(db, nowMs),
-    secrets: createSecrets(SECRET_KEY),
-    nowMs,
-    log: { info() {}, warn() {}, error() {} },
-    config,
-    mailer: createSmtpMailer(result.config.smtp, { from: config.mailFrom }),
-  });
-  try {
-    await outbox.settle();
-    return await collectBrokenInvariants(db);
-  } finally {
-    await outbox.stop();
-    db.close();
-  }
 }
 
 function sessionOf(email: string, { body }: Answer): Session {

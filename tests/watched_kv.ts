@@ -7,6 +7,10 @@ export interface WatchedKv {
   reads: number;
   /** Commits that were tried. */
   commits: number;
+  /** Records that they were to check, set or remove. */
+  operations: number;
+  /** While this is set, every second commit that checks anything loses its race, beginning with the first. */
+  isLosing: boolean;
   /** For `startServer`. */
   wrap(kv: Kv): Kv;
   /** Runs `act` when the next commit is about to happen, whoever's it is. */
@@ -15,9 +19,12 @@ export interface WatchedKv {
 
 export function watchKv(): WatchedKv {
   let rival: (() => Promise<unknown>) | null = null;
+  let races = 0;
   const watched: WatchedKv = {
     reads: 0,
     commits: 0,
+    operations: 0,
+    isLosing: false,
     beforeNextCommit: (act) => rival = act,
     wrap: (kv) => ({
       ...kv,
@@ -37,14 +44,30 @@ export function watchKv(): WatchedKv {
   }
 
   function watchChange(change: Change): Change {
-    const { commit } = change;
+    const { check, set, remove, commit } = change;
+    let checks = 0;
+    let operations = 0;
     // The change answers itself from `check` and `set`, so that it has to be altered in place.
-    return Object.assign(change, {
+    return Object.assign<Change, Pick<Change, "check" | "set" | "remove" | "commit">>(change, {
+      check: (...entries) => {
+        checks += entries.length;
+        return check(...entries);
+      },
+      set: (key, value) => {
+        operations++;
+        return set(key, value);
+      },
+      remove: (...keys) => {
+        operations += keys.length;
+        return remove(...keys);
+      },
       commit: async () => {
         watched.commits++;
+        watched.operations += checks + operations;
         const act = rival;
         rival = null;
         await act?.();
+        if (watched.isLosing && checks > 0 && races++ % 2 === 0) return false;
         return await commit();
       },
     });

@@ -1,6 +1,7 @@
 // `deno task audit:verify`: proves that the audit trail is whole.
 
 import { z } from "zod";
+import { openKeyring } from "../keyring.ts";
 import { type AuditAnchor, proveAudit } from "../store/audit_proof.ts";
 import { requireName, writeOutput } from "./output_file.ts";
 import { complain, readArguments, runTool, say, type Tool, ToolFault } from "./tool.ts";
@@ -11,12 +12,13 @@ const HELP =
   deno task audit:verify [ANCHOR]
 
   ANCHOR  a file. What it says of an earlier run, if it is there, must still hold; then it is told how far the trail
-          goes now. Keep it on another machine: only it shows that somebody put an older trail back
+          goes now. Keep it on another machine: only it shows that somebody put an older trail back. After a restore
+          begin a new one
 
 The proof needs the SECRET_KEY of the server. It ends with status 1 when something is wrong.`;
 
 const anchorForm = z.record(
-  z.string().max(1),
+  z.string().max(64),
   z.strictObject({ number: z.int().min(1), hash: z.string().max(64) }),
 );
 
@@ -28,6 +30,8 @@ if (import.meta.main) {
 async function verifyAudit({ kv, secrets }: Tool): Promise<void> {
   const { positionals: [path] } = readArguments({ help: HELP, options: {}, operandsMax: 1 });
   const known = path === undefined ? null : await readAnchor(path);
+  // Under another SECRET_KEY every event would look altered.
+  await openKeyring(kv, secrets);
   const { eventCount, faults, anchor } = await proveAudit(kv, secrets, { anchor: known ?? {} });
   for (const fault of faults) complain(fault);
   if (faults.length > 0) {

@@ -38,8 +38,8 @@ export interface AuditDraft {
 
 /**
  * Adds events to the commit of what they tell; that commit fails when somebody else has added to their chain
- * meanwhile. Once in a commit, with all of its events. Takes one check for the chain, and one for each account whose
- * network is told.
+ * meanwhile. Once in a commit, with all of its events: they take one check for the chain, and one for each account
+ * (or nobody) that they came from.
  */
 export async function addAuditEvents(
   { kv, secrets, config }: AuditDeps,
@@ -130,17 +130,17 @@ function originOf({ client }: Actor): AuditOriginRecord | null {
 }
 
 /**
- * A stranger's network decides, whomever they try to be: which requests wait for each other must not tell whether an
- * address has an account. Otherwise the account decides, whose record its writers wait for in any case. What is kept
- * for another time is in another chain, so that the events of a chain end in its order.
+ * An account's own is in one chain, whose writers wait for its record in any case. A stranger's is in any: which requests
+ * wait for each other must not tell whether an address has an account. What is kept for another time is in another
+ * chain, so that the events of a chain end in its order.
  */
 function chainOf(
   { userId, actor }: AuditDraft,
   { auditRetentionMs }: AuditDeps["config"],
 ): string {
-  const writer = actor.kind === "anyone" ? actor.client.networkHash : userId ?? actor.id ?? actor.kind;
+  const text = actor.kind === "anyone" ? randomText(1) : digest(userId ?? actor.id ?? actor.kind);
   // One of 64 letters, each as likely as any other.
-  return `${digest(writer).charAt(0)}-${auditRetentionMs}`;
+  return `${text.charAt(0)}-${auditRetentionMs}`;
 }
 
 /**

@@ -216,6 +216,12 @@ export interface SigningKeyRecord {
   readonly expiresAtMs?: number;
 }
 
+/** Which commit of a process was the last to use this slip. Written by store/receipts.ts; swept a day after it. */
+export interface ReceiptRecord {
+  readonly number: number;
+  readonly filling: Uint8Array;
+}
+
 /** Marks the store as ours and tells which layout it has. Written at the first start, and by store/schema.ts. */
 export interface StoreRecord {
   readonly schema: number;
@@ -227,11 +233,13 @@ export interface StoreRecord {
 const key = <Value>(...path: Deno.KvKeyPart[]): Key<Value> => ({ path });
 
 export const keys = {
+  /** Whatever stands below a path; below none, the whole store. For who checks it. */
+  below: (...path: string[]) => key<unknown>(...path),
+
   store: () => key<StoreRecord>("store"),
   /** Written by the readiness probe, to prove that writes work. */
   probe: () => key<{ readonly atMs: number }>("probe"),
-  /** Which commit of a process was the last to use this slip. Written by store/receipts.ts; ends a day after it. */
-  receipt: (processId: string, slip: number) => key<number>("receipts", processId, slip),
+  receipt: (processId: string, slip: number) => key<ReceiptRecord>("receipts", processId, slip),
 
   users: () => key<UserRecord>("users"),
   user: (userId: string) => key<UserRecord>("users", userId),
