@@ -10,6 +10,7 @@ const cases = [
   { program: "src/main.ts", args: [], read: [], write: [], sys: [] },
   { program: "src/cli/admin_create.ts", args: ["--email", "ada@example.org"], read: [], write: [], sys: [] },
   { program: "src/cli/keys_rotate.ts", args: ["--revoke-old"], read: [], write: [], sys: [] },
+  { program: "src/cli/store_check.ts", args: [], read: [], write: [], sys: [] },
   {
     program: "src/cli/backup.ts",
     args: ["--force", FILE],

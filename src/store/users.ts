@@ -119,9 +119,10 @@ export async function addUser(
     ...(past && { ...past, importedAtMs: nowMs }),
   };
   if (past) {
-    const namesake = await kv.find(keys.user(past.id));
-    if (isPresent(namesake)) return null;
-    change.check(namesake);
+    // What is being cleared away below a deleted account's id would take the newcomer's along.
+    const [namesake, tombstone] = await kv.findMany([keys.user(past.id), keys.tombstone(past.id)]);
+    if (isPresent(namesake) || isPresent(tombstone)) return null;
+    change.check(namesake, tombstone);
   }
   change.check(index)
     .set(index.key, user.id)
