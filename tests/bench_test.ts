@@ -14,6 +14,8 @@ const LIMITS = [
   "bare KV commit",
 ];
 const OPERATIONS = [
+  "login",
+  "login, wrong password",
   "readMe",
   "refreshTokens",
   "createNote",
@@ -21,11 +23,9 @@ const OPERATIONS = [
   "listUsers",
   "listUsers, search",
   "listUsers, 1 in 10 fits",
-  "updateUser, plan",
-  "login",
-  "login, wrong password",
   "listAuditEvents",
   "readSignInReport",
+  "updateUser, plan",
   "register",
 ];
 
