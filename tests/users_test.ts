@@ -422,7 +422,10 @@ for (const { name, route, json } of attacks) {
       ]);
       assert.equal(answers.filter(({ status }) => status < 300).length, 1);
       const refusal = answers.find(({ status }) => status >= 400);
-      assert(["last_admin", "token_invalid", "account_disabled"].includes(refusal?.body.code), refusal?.text ?? "");
+      assert(
+        ["last_admin", "token_invalid", "account_disabled"].includes(refusal?.body.code),
+        refusal?.text ?? "",
+      );
       assert.deepEqual(await countActiveAdmins(server), { listed: 1, counted: 1 });
     });
   }
