@@ -4,6 +4,8 @@
 export interface Finding {
   readonly value: string;
   readonly isMet: boolean;
+  /** The goal is missed, and a page says why and what comes next. */
+  readonly isExplained?: boolean;
 }
 
 export interface Figure {

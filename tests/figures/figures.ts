@@ -22,7 +22,7 @@ const HELP = `Measures the reliability of the server, and prints each figure bes
   --quick    smaller rounds: under five minutes
   --only     some of the figures, by number
 
-It ends with status 1 when a figure misses its goal.`;
+It ends with status 1 when a figure misses its goal. OPEN is what misses it for a reason that is written down.`;
 
 const figures: readonly Figure[] = [
   guesses,
@@ -60,13 +60,21 @@ async function main(): Promise<void> {
   let missed = 0;
   for (const figure of figures.filter(({ number }) => only?.includes(number) ?? true)) {
     const startMs = performance.now();
-    const { value, isMet } = await measure(figure, { seed, isQuick: values.quick });
-    if (!isMet) missed++;
+    const { value, isMet, isExplained = false } = await measure(figure, { seed, isQuick: values.quick });
+    if (!isMet && !isExplained) missed++;
     const tookSeconds = ((performance.now() - startMs) / 1000).toFixed(0);
-    say(`${isMet ? "ok    " : "MISSED"} ${String(figure.number).padStart(2)}  ${figure.name}`);
+    say(
+      `${isMet ? "ok    " : isExplained ? "OPEN  " : "MISSED"} ${
+        String(figure.number).padStart(2)
+      }  ${figure.name}`,
+    );
     say(`           ${value}   (goal: ${figure.goal}; ${tookSeconds} s)`);
   }
-  say(missed === 0 ? "\nEvery figure is at its goal." : `\n${missed} missed.`);
+  say(
+    missed === 0
+      ? "\nEvery figure is at its goal, or open for a reason that is written down."
+      : `\n${missed} missed.`,
+  );
   Deno.exit(missed === 0 ? 0 : 1);
 }
 

@@ -30,7 +30,22 @@ export const requirements: Figure = {
   number: 14,
   name: "ASVS 5.0 items of levels 1 and 2 that apply, and have a test that is there",
   goal: "all",
-  measure: () => asFinding("tests/threats_test.ts", "all (openapi/asvs.md)"),
+  async measure() {
+    const page = await Deno.readTextFile(`${REPOSITORY}/openapi/asvs.md`);
+    const tested = page.match(/^- \d+\.\d+\.\d+ /gm)?.length ?? 0;
+    const open = [...page.matchAll(/^- open: ([\d., ]+):/gm)].flatMap(([, numbers = ""]) =>
+      numbers.split(",")
+    );
+    const isClean = await runSuite("tests/threats_test.ts");
+    const value = `${tested} of ${tested + open.length}`;
+    if (!isClean) return { value: "see tests/threats_test.ts", isMet: false };
+    if (open.length === 0) return { value, isMet: true };
+    return {
+      value: `${value}; the others stand as open in openapi/asvs.md, with what comes next`,
+      isMet: false,
+      isExplained: true,
+    };
+  },
 };
 
 async function asFinding(file: string, value: string): Promise<Finding> {
