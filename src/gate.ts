@@ -13,13 +13,18 @@ import { announceLimits, type LimitRule } from "./rate_limit.ts";
 import type { Client } from "./store/client.ts";
 import type { SessionRecord, UserRecord } from "./store/keys.ts";
 import type { Present } from "./store/kv.ts";
-import { findRefreshTokenOwner } from "./store/rotation.ts";
+import { findPresentedToken, ownerOfToken, type PresentedToken } from "./store/rotation.ts";
 import { findSession, touchSession } from "./store/sessions.ts";
 import type { Subject } from "./store/limits.ts";
 
 /** What a handler behind `requireUser` or `requireAdmin` finds besides. */
 export interface SignedInEnv {
   Variables: AppEnv["Variables"] & { user: Present<UserRecord>; session: Present<SessionRecord> };
+}
+
+/** What a handler behind `admitRefreshToken` finds besides: null for what does not have the form of one. */
+export interface PresentingEnv {
+  Variables: AppEnv["Variables"] & { presented: PresentedToken | null };
 }
 
 /** Who presents an access token. */
@@ -44,11 +49,25 @@ export function admitAnyone(deps: Deps, ...rules: LimitRule[]): MiddlewareHandle
     const client = c.get("client");
     const body = await readBody(c.req);
     const bearer = await findBearer(deps, c.req.header("authorization"));
-    const userId = bearer.state === "signed_in"
-      ? bearer.user.value.id
-      : await ownerOfBodyToken(deps, body.value);
+    const userId = userIdOf(bearer) ?? await ownerOfBodyToken(deps, body.value);
     await applyLimits(c, deps, { client, userId, body: body.value, rules });
     if (body.fault) throw body.fault;
+    await next();
+  });
+}
+
+/** A gate for who brings a refresh token: looked up once, to count for its user and to be exchanged. */
+export function admitRefreshToken(deps: Deps): MiddlewareHandler<PresentingEnv> {
+  return createMiddleware<PresentingEnv>(async (c, next) => {
+    const client = c.get("client");
+    const body = await readBody(c.req);
+    const token = textMember(body.value, "refresh_token");
+    const presented = token === null ? null : await findPresentedToken(deps.kv, token);
+    const bearer = await findBearer(deps, c.req.header("authorization"));
+    const userId = userIdOf(bearer) ?? (presented && ownerOfToken(deps, presented)?.userId) ?? null;
+    await applyLimits(c, deps, { client, userId, body: body.value, rules: [] });
+    if (body.fault) throw body.fault;
+    c.set("presented", presented);
     await next();
   });
 }
@@ -107,9 +126,12 @@ async function findBearer(deps: Deps, authorization: string | undefined): Promis
 async function ownerOfBodyToken(deps: Deps, body: unknown): Promise<string | null> {
   const token = textMember(body, "refresh_token") ?? textMember(body, "token");
   if (token === null) return null;
-  const owner = await findRefreshTokenOwner(deps, token);
-  if (owner) return owner.userId;
-  const bearer = await findBearerOfToken(deps, token);
+  const presented = await findPresentedToken(deps.kv, token);
+  if (presented) return ownerOfToken(deps, presented)?.userId ?? null;
+  return userIdOf(await findBearerOfToken(deps, token));
+}
+
+function userIdOf(bearer: Bearer): string | null {
   return bearer.state === "signed_in" ? bearer.user.value.id : null;
 }
 

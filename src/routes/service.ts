@@ -22,7 +22,7 @@ import { renderMailboxPage } from "../pages/mailbox.ts";
 import { pagePolicy } from "../pages/page.ts";
 import { describeProblem, renderProblemPage } from "../pages/problem.ts";
 import { Problem } from "../problem.ts";
-import { isSameHash, randomText } from "../secrets.ts";
+import { digest, isSameHash, randomText } from "../secrets.ts";
 import { measureOutbox } from "../store/outbox_depth.ts";
 import { createWriteProbe } from "../store/readiness.ts";
 import { hasViewer, readViewer } from "../viewer.ts";
@@ -104,7 +104,7 @@ function requireMetricsToken(metricsToken: string): MiddlewareHandler<AppEnv> {
     const authorization = c.req.header("authorization");
     if (authorization === undefined) throw new Problem("token_missing");
     const [, token = ""] = /^Bearer +(\S+) *$/i.exec(authorization) ?? [];
-    if (!isSameHash(token, metricsToken)) throw new Problem("token_invalid");
+    if (!isSameHash(digest(token), digest(metricsToken))) throw new Problem("token_invalid");
     await next();
   });
 }

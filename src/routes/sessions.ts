@@ -12,14 +12,14 @@ import {
 import type { App } from "../app_env.ts";
 import { issueCursor, requirePosition } from "../cursor.ts";
 import type { Deps } from "../deps.ts";
-import { admitAnyone, findBearerOfToken, requireUser } from "../gate.ts";
+import { admitAnyone, admitRefreshToken, findBearerOfToken, requireUser } from "../gate.ts";
 import { viewSignedIn, viewTokens } from "../grant.ts";
 import { Problem } from "../problem.ts";
 import { byLoginAccount, byNetwork } from "../rate_limit.ts";
 import { viewSession } from "../session_view.ts";
 import { insertAuditEvent } from "../store/audit.ts";
 import { anyone, owner } from "../store/client.ts";
-import { findRefreshTokenOwner, rotateRefreshToken } from "../store/rotation.ts";
+import { findPresentedToken, ownerOfToken, rotateRefreshToken } from "../store/rotation.ts";
 import { collectSessions, insertSession, removeOtherSessions, removeSession } from "../store/sessions.ts";
 import { findAccountByEmail, replacePasswordHash } from "../store/users.ts";
 
@@ -57,8 +57,9 @@ export function registerSessions(app: App, deps: Deps): void {
     return c.json(await viewSignedIn(deps, grant), 200);
   });
 
-  app.openapi({ ...refreshTokens, middleware: admitAnyone(deps) }, async (c) => {
-    const rotation = await rotateRefreshToken(deps, c.req.valid("json").refresh_token, c.var.client);
+  app.openapi({ ...refreshTokens, middleware: admitRefreshToken(deps) }, async (c) => {
+    if (!c.var.presented) throw new Problem("refresh_token_invalid");
+    const rotation = await rotateRefreshToken(deps, c.var.presented, c.var.client);
     if (rotation.outcome === "invalid") throw new Problem("refresh_token_invalid");
     if (rotation.outcome === "disabled") throw new Problem("account_disabled");
     if (rotation.outcome === "reused") throw new Problem("refresh_token_reused");
@@ -88,7 +89,8 @@ export function registerSessions(app: App, deps: Deps): void {
     await removeSession(deps, { userId, sessionId: c.var.session.value.id }, actor);
     const other = c.req.valid("json").refresh_token;
     // RFC 7009 §2.2: a token that is not good any more, or not the caller's, is no error.
-    const named = other === undefined ? null : await findRefreshTokenOwner(deps, other);
+    const presented = other === undefined ? null : await findPresentedToken(deps.kv, other);
+    const named = presented && ownerOfToken(deps, presented);
     if (named?.userId === userId) await removeSession(deps, named, actor);
     return c.body(null, 204);
   });

@@ -12,8 +12,8 @@ import {
 import { isSameHash } from "../secrets.ts";
 import { addAuditEvents } from "./audit.ts";
 import { anyone, type Client, occasion } from "./client.ts";
-import { keys, type SessionRecord, type UserRecord } from "./keys.ts";
-import { type Entry, isPresent, LOST, untilCommitted } from "./kv.ts";
+import { keys, type SessionRecord, type UsedRefreshTokenRecord, type UserRecord } from "./keys.ts";
+import { type Entry, isPresent, type Kv, LOST, untilCommitted } from "./kv.ts";
 import { addMail } from "./mails.ts";
 import { lifeOf, type SessionGrant } from "./sessions.ts";
 
@@ -27,33 +27,56 @@ export type Rotation =
 
 type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
+/** A well-formed refresh token, and what the store held about it at one moment. */
+export interface PresentedToken {
+  readonly plainToken: string;
+  readonly hash: string;
+  readonly parts: RefreshTokenParts;
+  readonly user: Entry<UserRecord>;
+  readonly session: Entry<SessionRecord>;
+  readonly used: Entry<UsedRefreshTokenRecord>;
+}
+
+/** Looks a refresh token up, in one read. Null when it does not have the form of one. */
+export async function findPresentedToken(kv: Kv, plainToken: string): Promise<PresentedToken | null> {
+  const parts = parseRefreshToken(plainToken);
+  if (!parts) return null;
+  const hash = hashRefreshToken(plainToken);
+  const [user, session, used] = await kv.findMany([
+    keys.user(parts.userId),
+    keys.session(parts.userId, parts.sessionId),
+    keys.usedRefreshToken(parts.userId, hash),
+  ]);
+  return { plainToken, hash, parts, user, session, used };
+}
+
 /**
- * Exchanges a refresh token for its successor (RFC 9700 §4.14.2). One commit decides. Presented again within the
- * grace it gives the same successor; later it ends the session, and its owner is mailed.
+ * Exchanges a refresh token for its successor (RFC 9700 §4.14.2). One commit decides, and fails when the session is
+ * not as `presented` saw it; then the token is looked up again. Presented again within the grace it gives the same
+ * successor; later it ends the session, and its owner is mailed.
  */
 export function rotateRefreshToken(
   deps: StoreDeps,
-  plainToken: string,
+  presented: PresentedToken,
   client: Client,
 ): Promise<Rotation> {
-  const parts = parseRefreshToken(plainToken);
-  if (!parts) return Promise.resolve({ outcome: "invalid" });
-  return untilCommitted(() => tryRotation(deps, { plainToken, parts }, client));
+  let current: PresentedToken | null = presented;
+  return untilCommitted(async () => {
+    current ??= await findPresentedToken(deps.kv, presented.plainToken);
+    if (!current) return { outcome: "invalid" };
+    const rotation = await tryRotation(deps, current, client);
+    current = null;
+    return rotation;
+  });
 }
 
 async function tryRotation(
   deps: StoreDeps,
-  { plainToken, parts }: { readonly plainToken: string; readonly parts: RefreshTokenParts },
+  { plainToken, hash, parts, user, session, used }: PresentedToken,
   client: Client,
 ): Promise<Rotation | typeof LOST> {
   const { kv, config, secrets, nowMs } = deps;
   const now = nowMs();
-  const tokenHash = hashRefreshToken(plainToken);
-  const [user, session, used] = await kv.findMany([
-    keys.user(parts.userId),
-    keys.session(parts.userId, parts.sessionId),
-    keys.usedRefreshToken(parts.userId, tokenHash),
-  ]);
   if (user.value?.status === "disabled") return { outcome: "disabled" };
 
   if (isPresent(used)) {
@@ -75,7 +98,7 @@ async function tryRotation(
   }
 
   if (!isPresent(user) || !isPresent(session)) return { outcome: "invalid" };
-  if (!isSameHash(session.value.refreshHash, tokenHash)) return { outcome: "invalid" };
+  if (!isSameHash(session.value.refreshHash, hash)) return { outcome: "invalid" };
   if (now >= session.value.refreshExpiresAtMs) return { outcome: "invalid" };
 
   const successorNonce = createSuccessorNonce();
@@ -136,25 +159,15 @@ async function endReplayed(
 }
 
 /**
- * Whose a refresh token is while it could still be exchanged: the newest of its session, or a predecessor within
- * its grace. Null otherwise. Reads only.
+ * Whose a presented token is while it could still be exchanged: the newest of its session, or a predecessor within
+ * its grace. Null otherwise.
  */
-export async function findRefreshTokenOwner(
-  deps: StoreDeps,
-  plainToken: string,
-): Promise<RefreshTokenParts | null> {
-  const parts = parseRefreshToken(plainToken);
-  if (!parts) return null;
-  const tokenHash = hashRefreshToken(plainToken);
-  const [session, used] = await deps.kv.findMany([
-    keys.session(parts.userId, parts.sessionId),
-    keys.usedRefreshToken(parts.userId, tokenHash),
-  ]);
+export function ownerOfToken(
+  { config, nowMs }: Pick<StoreDeps, "config" | "nowMs">,
+  { hash, parts, session, used }: PresentedToken,
+): RefreshTokenParts | null {
   if (!isPresent(session)) return null;
-  if (isPresent(used)) {
-    return deps.nowMs() - used.value.rotatedAtMs < deps.config.refreshGraceMs ? parts : null;
-  }
-  const isCurrent = isSameHash(session.value.refreshHash, tokenHash) &&
-    deps.nowMs() < session.value.refreshExpiresAtMs;
+  if (isPresent(used)) return nowMs() - used.value.rotatedAtMs < config.refreshGraceMs ? parts : null;
+  const isCurrent = isSameHash(session.value.refreshHash, hash) && nowMs() < session.value.refreshExpiresAtMs;
   return isCurrent ? parts : null;
 }
