@@ -43,8 +43,8 @@ export interface Desk extends AsyncDisposable {
   /** A registration or a reset that waits for its code. */
   begin(route: RouteConfig, email: string): Promise<{ readonly challenge_id: string; readonly code: string }>;
   resetTokenFor(email: string): Promise<string>;
-  /** SIGKILL to the server; the next one is started on the same store, until it answers. */
-  killAndRestart(): Promise<void>;
+  /** SIGKILL to the server; the next one is started on the same store, until it answers. In between the store is free. */
+  killAndRestart(inBetween?: () => Promise<void>): Promise<void>;
   program(): Program;
 }
 
@@ -116,8 +116,9 @@ export async function openDesk(settings: Settings = {}): Promise<Desk> {
       const { body } = await ask(verifyPasswordResetOtp, { json: await begin(requestPasswordReset, email) });
       return body.reset_token;
     },
-    async killAndRestart() {
+    async killAndRestart(inBetween) {
       await program.kill();
+      await inBetween?.();
       program = await site.startServer(all);
     },
     program: () => program,

@@ -1,6 +1,5 @@
-// The server is killed under load: what it had acknowledged is there, the store is whole, and the next one answers soon.
+// The server is killed under load, time and again: what it had acknowledged is there, and the store is whole each time.
 
-import { readMe } from "../../openapi/account.ts";
 import { createNote, listNotes } from "../../openapi/notes.ts";
 import { refreshTokens } from "../../openapi/sessions.ts";
 import { collectBrokenInvariants } from "../store_invariants.ts";
@@ -8,41 +7,57 @@ import { type Account, type Desk, openDesk } from "./desk.ts";
 import { type Figure, type Finding, pause, pick, type Run } from "./figure.ts";
 
 const PEOPLE = 8;
-const START_GOAL_MS = 2_000;
+const QUICK = { acknowledged: 1_000, kills: 4, loadMs: 600 };
+/** The kills are what ends it when the machine is too slow for the other number. */
+const FULL = { acknowledged: 100_000, kills: 400, loadMs: 3_000 };
 
 interface Tally {
   acknowledged: number;
   lost: number;
-  readonly startsMs: number[];
+  kills: number;
+  readonly broken: Set<string>;
 }
 
-/** Both figures come from the same kills. */
-let played: Promise<{ readonly tally: Tally; readonly broken: readonly string[] }> | undefined;
+export const kills: Figure = {
+  number: 4,
+  name: "Acknowledged operations lost, and invariants broken, over kill -9 under load",
+  goal: "0 and 0, of 100,000; quick: of 1,000",
+  async measure(run): Promise<Finding> {
+    const goal = run.isQuick ? QUICK : FULL;
+    const { acknowledged, lost, kills, broken } = await play(run, goal);
+    return {
+      value: `${lost} of ${acknowledged} and ${broken.size}, over ${kills} kills`,
+      isMet: lost === 0 && broken.size === 0 && acknowledged >= goal.acknowledged,
+    };
+  },
+};
 
-async function play({ isQuick, random }: Run): Promise<{ tally: Tally; broken: readonly string[] }> {
+async function play({ random }: Run, goal: typeof FULL): Promise<Tally> {
   await using desk = await openDesk({ ACCESS_TOKEN_TTL: "12h" });
   const people = await Promise.all(Array.from({ length: PEOPLE }, () => desk.signUp()));
   const notes = people.map(() => 0);
-  const tally: Tally = { acknowledged: 0, lost: 0, startsMs: [] };
-  for (let kills = 0; kills < (isQuick ? 4 : 40); kills++) {
+  const tally: Tally = { acknowledged: 0, lost: 0, kills: 0, broken: new Set() };
+  while (tally.kills < QUICK.kills || (tally.acknowledged < goal.acknowledged && tally.kills < goal.kills)) {
     let isOver = false;
     const lanes = people.map((person, index) => work(desk, person, () => isOver, notes, index, tally));
-    await pause(400 + pick(random, 600));
-    const restart = desk.killAndRestart();
+    await pause(400 + pick(random, goal.loadMs));
+    const restart = desk.killAndRestart(async () => {
+      for (const fault of await checkStore(desk)) tally.broken.add(fault);
+    });
     isOver = true;
-    const startMs = performance.now();
     await restart;
-    const [first] = people;
-    if ((await desk.ask(readMe, { token: first?.accessToken ?? "" })).status === 200) {
-      tally.startsMs.push(performance.now() - startMs);
-    }
     await Promise.all(lanes);
     for (const [index, person] of people.entries()) await audit(desk, person, notes[index] ?? 0, tally);
+    tally.kills++;
   }
-  await desk.program().stop();
-  const db = await Deno.openKv(desk.site.storePath);
+  return tally;
+}
+
+/** As the killed server left it, before another one can mend anything. */
+async function checkStore({ site }: Desk): Promise<string[]> {
+  const db = await Deno.openKv(site.storePath);
   try {
-    return { tally, broken: await collectBrokenInvariants(db, { nowMs: Date.now() }) };
+    return await collectBrokenInvariants(db, { nowMs: Date.now() });
   } finally {
     db.close();
   }
@@ -93,28 +108,3 @@ async function audit(desk: Desk, person: Account, acknowledged: number, tally: T
   if (status === 200) person.refreshToken = body.refresh_token;
   else tally.lost++;
 }
-
-export const kills: Figure = {
-  number: 4,
-  name: "Acknowledged operations lost, and invariants broken, over kill -9 under load",
-  goal: "0 and 0",
-  async measure(run): Promise<Finding> {
-    const { tally, broken } = await (played ??= play(run));
-    return {
-      value:
-        `${tally.lost} of ${tally.acknowledged} and ${broken.length}, over ${tally.startsMs.length} kills`,
-      isMet: tally.lost === 0 && broken.length === 0 && tally.acknowledged > 0,
-    };
-  },
-};
-
-export const starts: Figure = {
-  number: 15,
-  name: "Time from kill -9 to the first correct answer, at worst",
-  goal: "at most 2 s",
-  async measure(run): Promise<Finding> {
-    const { tally: { startsMs } } = await (played ??= play(run));
-    const worstMs = Math.max(...startsMs);
-    return { value: `${(worstMs / 1000).toFixed(2)} s`, isMet: worstMs <= START_GOAL_MS };
-  },
-};
