@@ -45,16 +45,7 @@ HEALTHCHECK --start-period=10s --interval=30s --timeout=5s CMD ["deno", "eval", 
   const { ok } = await fetch('http://127.0.0.1:' + port + '/health'); \
   Deno.exit(ok ? 0 : 1)"]
 
-# The flags that src/cli/launch.ts works out for this KV_PATH, spelled out.
-ENTRYPOINT ["/tini", "--", "deno", "run", "--cached-only", \
-  "--quiet", \
-  "--no-prompt", \
-  "--frozen", \
-  "--allow-net", \
-  "--allow-env=PORT,HOST,APP_ENV,PUBLIC_URL,KV_PATH,SECRET_KEY,SMTP_URL,MAIL_FROM,APP_NAME,ACCESS_TOKEN_TTL,REFRESH_TOKEN_TTL,SESSION_MAX_AGE,REFRESH_GRACE,OTP_TTL,OTP_RESEND_AFTER,REGISTRATION_TTL,CORS_ORIGINS,TRUST_PROXY,THROTTLE_LOGIN,THROTTLE_REGISTER,THROTTLE_OTP,THROTTLE_PASSWORD_RESET,THROTTLE_PASSWORD,THROTTLE_MAIL,THROTTLE_ANONYMOUS,THROTTLE_USER,PASSWORD_MIN_LENGTH,PASSWORD_PATTERN,METRICS_TOKEN,FREE_NOTES,AUDIT_RETENTION,DENO_DEPLOY,DENO_DEPLOYMENT_ID,DENO_KV_ACCESS_TOKEN", \
-  "--ignore-env", \
-  "--allow-read=.env,.viewer,/data,/usr/bin/ldd,src/bcrypt_worker.ts", \
-  "--allow-write=/data", \
-  "--allow-ffi=node_modules/.deno/@node-rs+argon2-linux-x64-gnu@2.2.1,node_modules/.deno/@node-rs+argon2-linux-arm64-gnu@2.2.1,node_modules/.deno/@node-rs+argon2-darwin-x64@2.2.1,node_modules/.deno/@node-rs+argon2-darwin-arm64@2.2.1,node_modules/.deno/@node-rs+argon2-win32-x64-msvc@2.2.1", \
-  "--v8-flags=--max-semi-space-size=4", \
-  "src/main.ts"]
+# The server gets the permissions that its settings call for, and takes the place of the shell that asked for them.
+ENTRYPOINT ["/tini", "--", "sh", "-c", "\
+  flags=$(deno run --cached-only --quiet --frozen --no-prompt --allow-env --allow-read=.env src/cli/launch.ts --print) \
+  && IFS='\n' && exec deno run --cached-only $flags src/main.ts"]

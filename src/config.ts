@@ -6,6 +6,7 @@ import { type Policy, POLICY_DEFAULTS, type PolicyName } from "./policy.ts";
 import {
   durationMs,
   hopCount,
+  listenHost,
   type MailSender,
   mailSender,
   metricsToken,
@@ -27,9 +28,7 @@ const throttle = (name: PolicyName, counts: string): z.ZodType<Policy> =>
 /** Name → how it is read. `.describe()` is what the README says of it. */
 export const settings = {
   PORT: port.default(8000).describe("TCP port to listen on"),
-  HOST: z.string().max(255, "must have at most 255 characters").default("0.0.0.0").describe(
-    "Address to listen on",
-  ),
+  HOST: listenHost.prefault("0.0.0.0").describe("Address to listen on"),
   APP_ENV: z.enum(["development", "production"], "must be development or production").default("development")
     .describe(
       "`production` insists on SECRET_KEY, SMTP_URL and TLS; `development` has a mailbox page instead of mail",
@@ -38,7 +37,7 @@ export const settings = {
     "Where clients reach the server; issuer and audience of tokens. https unless loopback (default: `http://localhost:PORT`)",
   ),
   KV_PATH: z.string().max(4096, "must have at most 4096 characters").optional().describe(
-    "The store: a file (default `./data/latchkey.kv`), or the `https://` URL of a KV Connect server; unset on Deno Deploy",
+    "The store: a file (default `./data/latchkey.kv`), or the `http(s)://` URL of a KV Connect server; unset on Deno Deploy",
   ),
   SECRET_KEY: secretKey.optional().describe(
     "At least 32 random bytes; keys for codes, tokens and sealed records derive from it. Made and kept once in development",
@@ -122,7 +121,8 @@ export interface Config {
   readonly trustedProxyHops: number;
   readonly policies: Readonly<Record<PolicyName, Policy>>;
   readonly passwordLengthMin: number;
-  readonly passwordPattern: RegExp | null;
+  /** Of a regular expression that a password must match as a whole. */
+  readonly passwordPattern: string | null;
   /** null: nothing is counted, and there is no `/metrics`. */
   readonly metricsToken: string | null;
   readonly freeNotes: number;
@@ -203,9 +203,7 @@ function toConfig(values: Values, { isOnDeploy }: { readonly isOnDeploy: boolean
       user: values.THROTTLE_USER,
     },
     passwordLengthMin: values.PASSWORD_MIN_LENGTH,
-    passwordPattern: values.PASSWORD_PATTERN === undefined
-      ? null
-      : new RegExp(`^(?:${values.PASSWORD_PATTERN})$`, "u"),
+    passwordPattern: values.PASSWORD_PATTERN ?? null,
     metricsToken: values.METRICS_TOKEN ?? null,
     freeNotes: values.FREE_NOTES,
     auditRetentionMs: values.AUDIT_RETENTION,
@@ -214,7 +212,7 @@ function toConfig(values: Values, { isOnDeploy }: { readonly isOnDeploy: boolean
 
 function isPattern(source: string): boolean {
   try {
-    return new RegExp(`^(?:${source})$`, "u") !== null;
+    return new RegExp(source, "u") !== null;
   } catch {
     return false;
   }

@@ -1,9 +1,18 @@
 // Delivery against a real SMTP server on loopback: what leaves, under which TLS, and what each refusal comes back as.
 
 import assert from "node:assert/strict";
+import type { LookupFunction } from "node:net";
+import { openConnection } from "../src/mail/connection.ts";
 import type { Delivery, OutgoingMail } from "../src/mail/mailer.ts";
 import { createSmtpMailer, type SmtpServer } from "../src/mail/smtp.ts";
-import { type ReceiverOptions, type Refusal, startReceiver, TEST_CERTIFICATE } from "./smtp_receiver.ts";
+import { freePort } from "./process.ts";
+import {
+  OTHER_CERTIFICATE,
+  type ReceiverOptions,
+  type Refusal,
+  startReceiver,
+  TEST_CERTIFICATE,
+} from "./smtp_receiver.ts";
 
 const FROM = { name: "Latchkey", address: "no-reply@auth.example.com" };
 const LOGIN = { user: "relay", password: "correct horse" };
@@ -95,11 +104,51 @@ Deno.test("smtp: a certificate that nobody vouches for is refused", async () => 
   assert.deepEqual(receiver.received, []);
 });
 
-Deno.test("smtp: a closed port is unreachable", async () => {
-  const receiver = await startReceiver();
-  await receiver.stop();
-  const delivery = await send(serverAt(receiver.port));
-  assert.equal(delivery.outcome, "unreachable");
+Deno.test("smtp: a certificate of another name is refused, whoever vouches for it", async (t) => {
+  for (const tls of ["starttls", "implicit"] as const) {
+    await t.step(tls, async () => {
+      await using receiver = await startReceiver({ tls, certificate: OTHER_CERTIFICATE });
+      const server = serverAt(receiver.port, { isImplicitTls: tls === "implicit" });
+      const delivery = await createSmtpMailer(server, { from: FROM, ca: OTHER_CERTIFICATE }).send(MAIL);
+      assert.equal(delivery.outcome, "unreachable");
+      assert.match(delivery.reason, /certificate.*localhost/i);
+      assert.deepEqual(receiver.received, []);
+    });
+  }
+});
+
+Deno.test("smtp: where there is no server the reason says why", async (t) => {
+  const port = freePort();
+  const cases = [
+    { name: "closed port", host: "127.0.0.1", reason: `connect ECONNREFUSED 127.0.0.1:${port}` },
+    // No resolver needs to be asked about an empty label.
+    { name: "unknown name", host: "mail..invalid", reason: "getaddrinfo ENOTFOUND mail..invalid" },
+  ];
+  for (const { name, host, reason } of cases) {
+    await t.step(name, async () => {
+      const delivery = await send(serverAt(port, { host }));
+      assert.deepEqual(delivery, { outcome: "unreachable", reason: `ECONNECTION ${reason}` });
+    });
+  }
+});
+
+Deno.test("smtp: of a name with several addresses the first that answers is taken", async (t) => {
+  await using receiver = await startReceiver();
+  const host = "mail.example.org";
+  const lookup: LookupFunction = (_name, _options, done) =>
+    done(null, [{ address: "::1", family: 6 }, { address: "127.0.0.1", family: 4 }]);
+  await t.step("one of them", async () => {
+    const connection = await openConnection({ host, port: receiver.port, lookup });
+    assert.equal(connection.remoteAddress, "127.0.0.1");
+    connection.destroy();
+  });
+  await t.step("none of them: each is named", async () => {
+    const port = freePort();
+    await assert.rejects(
+      openConnection({ host, port, lookup }),
+      new RegExp(`connect E[A-Z]+ ::1:${port}, connect ECONNREFUSED 127\\.0\\.0\\.1:${port}$`),
+    );
+  });
 });
 
 Deno.test("smtp: what the server says of one mail decides on that mail", async (t) => {

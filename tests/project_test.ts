@@ -3,24 +3,33 @@
 
 import assert from "node:assert/strict";
 import manifest from "../deno.json" with { type: "json" };
+import { readHealth } from "../openapi/service.ts";
 import { runFlags } from "../src/cli/launch.ts";
 import { readConfig, settings } from "../src/config.ts";
-import { REPOSITORY } from "./process.ts";
+import { createSite, eventually, REPOSITORY, spawnProgram, UNSET } from "./process.ts";
 
 const dockerfile = await Deno.readTextFile(`${REPOSITORY}/Dockerfile`);
 
-Deno.test("Dockerfile: the server runs with the permissions that the start task would give it", () => {
+Deno.test("Dockerfile: the server runs alone, with the permissions that the start task would give it", async () => {
   const [, list = ""] = /^ENTRYPOINT (\[.*?\])$/ms.exec(dockerfile.replaceAll("\\\n", "")) ?? [];
-  const flags = runFlags({ KV_PATH: "/data/latchkey.kv" });
-  assert.deepEqual(JSON.parse(list), [
-    "/tini",
-    "--",
-    "deno",
-    "run",
-    "--cached-only",
-    ...flags,
-    "src/main.ts",
-  ]);
+  const [init, dashes, ...command]: string[] = JSON.parse(list);
+  assert.deepEqual([init, dashes], ["/tini", "--"]);
+
+  await using site = await createSite();
+  // Nothing in a setting is the shell's business.
+  const storePath = `${site.folder}/$HOME *; b/latchkey.kv`;
+  const env = { ...UNSET, HOST: "127.0.0.1", PORT: String(site.port), KV_PATH: storePath };
+  const server = spawnProgram(command, { env });
+  try {
+    await eventually(
+      "the server answers",
+      () => site.call(readHealth).then(({ status }) => status === 200, () => false),
+    );
+    const running = (await Deno.readTextFile(`/proc/${server.pid}/cmdline`)).split("\0").slice(1, -1);
+    assert.deepEqual(running, ["run", "--cached-only", ...runFlags(env), "src/main.ts"]);
+  } finally {
+    await server.kill();
+  }
 });
 
 Deno.test("Dockerfile: the image is built for one pinned Deno, and leaves out exactly what only tests use", async () => {
@@ -33,13 +42,13 @@ Deno.test("Dockerfile: the image is built for one pinned Deno, and leaves out ex
   assert.deepEqual(removed.replaceAll("\\", "").trim().split(/\s+/).sort(), unused.sort());
 });
 
-Deno.test(".env.example: names every setting, with its default", async () => {
+Deno.test(".env.example: names every setting, with its default, and what else may stand in .env", async () => {
   const lines = (await Deno.readTextFile(`${REPOSITORY}/.env.example`)).split("\n");
   const example = Object.fromEntries(
     lines.map((line) => /^#([A-Z_]+)=(.*)$/.exec(line)).filter((match) => match !== null)
       .map(([, name = "", value = ""]) => [name, value]),
   );
-  assert.deepEqual(Object.keys(example).sort(), Object.keys(settings).sort());
+  assert.deepEqual(Object.keys(example).sort(), [...Object.keys(settings), "DENO_KV_ACCESS_TOKEN"].sort());
   assert.deepEqual(readConfig(example), readConfig({}));
 });
 

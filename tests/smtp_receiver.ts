@@ -25,6 +25,8 @@ export interface SmtpReceiver extends AsyncDisposable {
 export interface ReceiverOptions {
   /** Default: STARTTLS offered. */
   readonly tls?: "starttls" | "implicit" | "none";
+  /** Default: TEST_CERTIFICATE. */
+  readonly certificate?: string;
   /** Then nothing goes without it. */
   readonly login?: { readonly user: string; readonly password: string };
   /** To come back where another receiver was. */
@@ -35,15 +37,19 @@ export interface ReceiverOptions {
 
 export type Refusal = readonly [code: number, text: string];
 
+/** smtp-server greets whoever comes so much later, by a timer that it keeps when they have gone before. */
+const GREETING_DELAY_MS = 100;
+
 /** Starts a receiver on a free port. */
 export async function startReceiver(options: ReceiverOptions = {}): Promise<SmtpReceiver> {
-  const { tls = "starttls", login, port = 0, refuse = () => null } = options;
+  const { tls = "starttls", certificate = TEST_CERTIFICATE, login, port = 0, refuse = () => null } = options;
   const received: ReceivedMail[] = [];
+  let sockets = 0;
   let connections = 0;
   const server = new SMTPServer({
     name: "localhost",
     key: TEST_KEY,
-    cert: TEST_CERTIFICATE,
+    cert: certificate,
     secure: tls === "implicit",
     authOptional: !login,
     disableReverseLookup: true,
@@ -75,12 +81,17 @@ export async function startReceiver(options: ReceiverOptions = {}): Promise<Smtp
   });
   // A client that hangs up, or refuses our certificate, is no fault of the test.
   server.on("error", () => {});
+  server.server.on("connection", () => sockets++);
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   const address = server.server.address();
   if (address === null || typeof address === "string") throw new Error("The receiver has no port");
 
   let stopped: Promise<void> | undefined;
-  const stop = (): Promise<void> => stopped ??= new Promise((resolve) => server.close(resolve));
+  const close = async (): Promise<void> => {
+    await new Promise<void>((resolve) => server.close(resolve));
+    if (connections < sockets) await new Promise((resolve) => setTimeout(resolve, GREETING_DELAY_MS));
+  };
+  const stop = (): Promise<void> => stopped ??= close();
   return { port: address.port, received, connections: () => connections, stop, [Symbol.asyncDispose]: stop };
 }
 
@@ -116,4 +127,16 @@ A1UEAwwOTGF0Y2hrZXkgdGVzdHMwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATO
 Y2FsaG9zdIcEfwAAATAdBgNVHQ4EFgQUy9slrMDuLjdzJpjsBUO2DwVg5zcwCgYI
 KoZIzj0EAwIDSQAwRgIhANIklX6VBbN5uxKxJ47as/GO3MmGda2Pml8EQUXpn0pA
 AiEA7GZY94cUpFGxq3BtiLAtvlk8R42APdSgBJFaGSlQaos=
+-----END CERTIFICATE-----`;
+
+/** The same of mail.example.org, where nobody is on loopback. */
+export const OTHER_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBbjCCARWgAwIBAgIBAjAKBggqhkjOPQQDAjAZMRcwFQYDVQQDDA5MYXRjaGtl
+eSB0ZXN0czAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowGTEXMBUG
+A1UEAwwOTGF0Y2hrZXkgdGVzdHMwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATO
+7SUMvoYXTPzGP9Q2N3t4P9GzZdsvRNvgtpU6UcCLCDWymIhZIKrcbTGU64aZNhUb
+++HkBo/+fG5IXjJwdgBVo0wwSjAMBgNVHRMBAf8EAjAAMBsGA1UdEQQUMBKCEG1h
+aWwuZXhhbXBsZS5vcmcwHQYDVR0OBBYEFMvbJazA7i43cyaY7AVDtg8FYOc3MAoG
+CCqGSM49BAMCA0cAMEQCIEWOJOWF8QjC4VHE+NRuHE3nOp4lc9jJyAw6sgsdIiMR
+AiA7KXgmjbO9SzKybAGfggZVZjaRHjgZfrKCLlUWa/CIGw==
 -----END CERTIFICATE-----`;

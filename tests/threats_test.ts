@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { keys } from "../src/store/keys.ts";
 import { REPOSITORY } from "./process.ts";
+import { isTest } from "./test_names.ts";
 
 const threats = await Deno.readTextFile(`${REPOSITORY}openapi/threats.md`);
 const asvs = await Deno.readTextFile(`${REPOSITORY}openapi/asvs.md`);
@@ -32,7 +33,7 @@ for (const [page, text] of Object.entries(pages)) {
     assert(named.length > 40);
     const missing: string[] = [];
     for (const [, file = "", name = ""] of named) {
-      if (!(await namesIn(file)).some((form) => form.test(name))) missing.push(`${file}: ${name}`);
+      if (!await isTest(file, name)) missing.push(`${file}: ${name}`);
     }
     assert.deepEqual(missing, []);
   });
@@ -123,30 +124,6 @@ function requirements(): string[] {
       (_, at) => `${section}.${Number(first) + at}`,
     );
   });
-}
-
-const forms = new Map<string, Promise<RegExp[]>>();
-
-/** What the names of a file's tests look like: in those that are put together, anything may stand in each gap. */
-function namesIn(file: string): Promise<RegExp[]> {
-  const known = forms.get(file);
-  if (known) return known;
-  const read = Deno.readTextFile(`${REPOSITORY}tests/${file}`).then((text) =>
-    [...text.matchAll(/\bDeno\.test\(\s*(?:"((?:[^"\\]|\\.)*)"|`([^`]*)`)/g)]
-      .map(([, plain, template = ""]) =>
-        new RegExp(`^${plain === undefined ? gaps(template) : escape(plain)}$`)
-      )
-  ).catch(() => []);
-  forms.set(file, read);
-  return read;
-}
-
-function gaps(template: string): string {
-  return template.split(/\$\{[^}]*\}/).map(escape).join(".+");
-}
-
-function escape(text: string): string {
-  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }
 
 /** The first part of the key that a maker of keys makes, of whatever it is given. */

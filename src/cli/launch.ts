@@ -1,8 +1,11 @@
 // `deno task start` and the tools: works out which permissions these settings call for, and runs a program of ours
-// with no others. A task alone cannot: it does not know the folder that KV_PATH names.
+// with no others. A task alone cannot: it does not know the folder that KV_PATH names, nor where SMTP_URL leads. With
+// `--print` it prints them instead, a line each, and leaves the running to the image's shell.
 
 import manifest from "../../deno.json" with { type: "json" };
+import { readConfig } from "../config.ts";
 import { environmentNames, readEnvironment } from "../environment.ts";
+import { addressesOf, ANYWHERE, type Partner } from "./addresses.ts";
 import { namesOfOutput } from "./output_names.ts";
 import { ensureViewer } from "./viewer.ts";
 
@@ -19,21 +22,29 @@ const BCRYPT = "src/bcrypt_worker.ts";
 
 /** What a program needs besides: names made of its operand, a file that the operator names, or a system call. */
 interface Grant {
+  /** Default: the store, which needs no address when it is a file. */
+  readonly talksTo?: readonly Partner[];
   readonly reads?: (file: string) => string[];
   readonly writes?: (file: string) => string[];
   readonly sys?: string;
 }
 
 const grants: Readonly<Record<string, Grant>> = {
+  [SERVER]: { talksTo: ["clients", "mail", "store"] },
   "src/cli/audit_verify.ts": { reads: namesOfOutput, writes: namesOfOutput },
   "src/cli/backup.ts": { reads: namesOfOutput, writes: namesOfOutput },
   "src/cli/restore.ts": { reads: (file) => [file, `${file}-wal`] },
   "src/cli/users_import.ts": { reads: (file) => [file] },
   "src/cli/users_export.ts": { reads: namesOfOutput, writes: namesOfOutput },
-  "src/cli/doctor.ts": { sys: "statfs" },
+  "src/cli/doctor.ts": { talksTo: ["store", "mail", "server"], sys: "statfs" },
 };
 
-if (import.meta.main) await launch(Deno.args);
+if (import.meta.main) {
+  const [first, ...rest] = Deno.args;
+  // deno-lint-ignore no-console -- for the shell that runs the program.
+  if (first === "--print") console.log(runFlags(await readEnvironment(), rest).join("\n"));
+  else await launch(Deno.args);
+}
 
 /** Runs `program` with its arguments, passes signals on, and ends with its status. */
 async function launch([program = SERVER, ...args]: readonly string[]): Promise<never> {
@@ -56,14 +67,16 @@ export function runFlags(
   [program = SERVER, ...args]: readonly string[] = [],
 ): string[] {
   const storeFolder = folderOf(env.KV_PATH || "./data/latchkey.kv");
-  const { reads = () => [], writes = () => [], sys } = grants[program] ?? {};
+  const { talksTo = ["store"], reads = () => [], writes = () => [], sys } = grants[program] ?? {};
   const files = operandsOf(args);
+  const settings = readConfig(env);
+  // Where a setting has a fault the program only says so.
+  const addresses = "config" in settings ? addressesOf(settings.config, talksTo) : [];
   return [
     "--quiet",
     "--no-prompt",
     "--frozen",
-    // The mail server is wherever SMTP_URL says, and its name resolves to any address.
-    "--allow-net",
+    ...netFlags(addresses),
     `--allow-env=${environmentNames.join(",")},DENO_KV_ACCESS_TOKEN`,
     "--ignore-env",
     `--allow-read=${[".env", ".viewer", storeFolder, "/usr/bin/ldd", BCRYPT, ...files.flatMap(reads)]}`,
@@ -73,6 +86,11 @@ export function runFlags(
     "--v8-flags=--max-semi-space-size=4",
     ...(sys ? [`--allow-sys=${sys}`] : []),
   ];
+}
+
+function netFlags(addresses: readonly string[]): string[] {
+  if (addresses.includes(ANYWHERE)) return ["--allow-net"];
+  return addresses.length > 0 ? [`--allow-net=${addresses}`] : [];
 }
 
 /** The arguments that are no options. A comma would part them in a list of permissions: the program says so. */

@@ -2,13 +2,13 @@
 // required unless the settings say otherwise, the address parser never sees a stranger's text, and whatever happens
 // comes back as data.
 
-import { connect, type Socket } from "node:net";
 import {
   createTransport,
   type NodemailerError,
   type SendMailOptions,
   type SMTPTransportOptions,
 } from "nodemailer";
+import { openConnection } from "./connection.ts";
 import { type Delivery, type Mailer, type OutgoingMail, SEND_DEADLINE_MS } from "./mailer.ts";
 
 /** The mail server, as SMTP_URL gives it. */
@@ -30,7 +30,6 @@ export interface SmtpOptions {
   readonly ca?: string;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
 const GREETING_TIMEOUT_MS = 10_000;
 const SILENCE_TIMEOUT_MS = 20_000;
 const REASON_LENGTH_MAX = 200;
@@ -88,9 +87,8 @@ function transportOptions(server: SmtpServer, { from, ca }: SmtpOptions): SMTPTr
     name: hostOf(from.address),
     greetingTimeout: GREETING_TIMEOUT_MS,
     socketTimeout: SILENCE_TIMEOUT_MS,
-    // The runtime resolves the name, so that permission for `host:port` is enough.
     getSocket: (_options, done) => {
-      openSocket(host, port).then((connection) => done(null, { connection }), (error) => done(error));
+      openConnection({ host, port }).then((connection) => done(null, { connection }), (error) => done(error));
     },
     ...(user === null ? {} : { auth: { user, pass: password ?? "" } }),
   };
@@ -110,24 +108,6 @@ function messageOf(mail: SmtpMail, from: SmtpOptions["from"]): SendMailOptions {
     disableFileAccess: true,
     disableUrlAccess: true,
   };
-}
-
-function openSocket(host: string, port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port });
-    const timer = setTimeout(() => socket.destroy(new Error("Connection timeout")), CONNECT_TIMEOUT_MS);
-    const fail = (error: Error): void => {
-      clearTimeout(timer);
-      socket.destroy();
-      reject(Object.assign(error, { code: "ECONNECTION" }));
-    };
-    socket.once("error", fail);
-    socket.once("connect", () => {
-      clearTimeout(timer);
-      socket.off("error", fail);
-      resolve(socket);
-    });
-  });
 }
 
 /** RFC 5321 §4.2.1: 4yz may pass, 5yz will not. Replies about the connection or the login say nothing of the mail. */
