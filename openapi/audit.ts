@@ -41,8 +41,11 @@ const MEANINGS = {
     "Causes `account_unknown`, `password_wrong`, `email_unverified` (imported so), `account_disabled`, `account_changed` " +
     "(while it was signing in).",
   signed_in: "With the password: `session_id`.",
-  signing_key_rotated: "`kid` signs from then on; `older_keys` are `kept` or `revoked`.",
+  signing_key_rotated:
+    "`kid` signs from then on; `older_keys` are `kept` or `revoked`. A rotation that revokes them tells both, one after " +
+    "the other.",
   status_changed: "`from`, `to`.",
+  store_backed_up: "An operator took a copy of the whole store. The copy has this event too.",
   store_restored: "An operator put a backup in the store's place.",
   users_exported: "An operator wrote all accounts to a file, password hashes included.",
   users_imported: "An operator took accounts over from another system: `accounts`.",

@@ -39,8 +39,16 @@ export class WrongSecretKey extends Error {
   override readonly name = "WrongSecretKey";
 }
 
+const WRONG_KEY =
+  "SECRET_KEY is not the one that this store was made with: set that one again, or restore the " +
+  "backup that belongs to this one";
 /** No use is made of keys that were read longer ago. */
 const AGE_MAX_MS = 1_000;
+/**
+ * So long after a rotation every server signs with the new key, and what it signed with the old one has been handed
+ * out. Revoked earlier than that, the old one would still make tokens that other servers refuse.
+ */
+export const TAKEN_UP_MS = 2 * AGE_MAX_MS;
 /** Another instance may sign with the old key a moment longer, and its clock may differ. */
 const OVERLAP_SLACK_MS = 60_000;
 
@@ -94,13 +102,14 @@ export async function openKeyring(kv: Kv, secrets: Secrets): Promise<Keyring> {
 export interface Rotation {
   /** Of the key that signs now. */
   readonly kid: string;
-  /** When the key that signed until now stops verifying; null when the older keys were revoked. */
-  readonly othersEndAtMs: number | null;
+  /** When the key that signed until now stops verifying. */
+  readonly othersEndAtMs: number;
 }
 
 /**
- * Makes a new key, which signs from now on. The older ones verify until the last token they signed has expired, or
- * with `isRevoking` not any more. Null when there are a hundred keys already. Throws WrongSecretKey.
+ * Makes a new key, which signs from now on. The one before it verifies until the last token it signed has expired.
+ * Null when there are a hundred keys already. With `isRevoking` there is always room: the keys before that one go at
+ * once, and that one is to be removed after TAKEN_UP_MS. Throws WrongSecretKey.
  */
 export async function rotateSigningKey(
   deps: AuditDeps,
@@ -110,8 +119,9 @@ export async function rotateSigningKey(
   // A key sealed under another SECRET_KEY would stop every server on this store.
   await openKeyring(kv, secrets);
   const record = await createKey(kv, secrets);
-  const othersEndAtMs = isRevoking ? null : kv.nowMs() + accessTtlMs + OVERLAP_SLACK_MS;
-  return await replaceSigningKey(deps, record, { othersEndAtMs }) ? { kid: record.kid, othersEndAtMs } : null;
+  const othersEndAtMs = kv.nowMs() + accessTtlMs + OVERLAP_SLACK_MS;
+  const isDone = await replaceSigningKey(deps, record, { othersEndAtMs, isRevoking });
+  return isDone ? { kid: record.kid, othersEndAtMs } : null;
 }
 
 async function createKey(kv: Kv, secrets: Secrets): Promise<SigningKeyRecord> {
@@ -139,7 +149,7 @@ async function loadKeys(kv: Kv, secrets: Secrets, known: readonly LoadedKey[] = 
 async function loadKey(record: SigningKeyRecord, secrets: Secrets): Promise<LoadedKey> {
   // Only this file seals signing keys, so that what opens is a private JWK.
   const privateJwk = secrets.unseal("signing-key", record.kid, record.sealed) as JWK | null;
-  if (!privateJwk) throw new WrongSecretKey("SECRET_KEY is not the one that this store was made with");
+  if (!privateJwk) throw new WrongSecretKey(WRONG_KEY);
   return {
     record,
     publicKey: await importKey(record.publicJwk),

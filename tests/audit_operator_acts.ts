@@ -57,15 +57,15 @@ export async function operatorActs({ folder }: Site): Promise<OperatorAct[]> {
     {
       task: "keys:rotate",
       args: ["--revoke-old", "--end-sessions"],
-      told: (printed) => [rotated(printed, "revoked"), { type: "sessions_ended" }],
+      told: (printed) => [rotated(printed, "kept"), rotated(printed, "revoked"), { type: "sessions_ended" }],
     },
-    { task: "backup", args: [copy], told: () => [] },
+    { task: "backup", args: [copy], told: () => [{ type: "store_backed_up" }] },
     { task: "audit:verify", args: [], told: () => [] },
-    { task: "restore", args: [copy], told: () => [{ type: "store_restored" }] },
+    { task: "restore", args: [copy], told: () => [{ type: "store_backed_up" }, { type: "store_restored" }] },
     {
       task: "restore",
       args: [copy, "--end-sessions"],
-      told: () => [{ type: "store_restored" }, { type: "sessions_ended" }],
+      told: () => [{ type: "store_backed_up" }, { type: "store_restored" }, { type: "sessions_ended" }],
     },
   ];
 }

@@ -7,13 +7,14 @@ import type { AuditEventRecord } from "../src/store/audit_event.ts";
 import { placesOf } from "../src/store/audit_places.ts";
 import { keys } from "../src/store/keys.ts";
 import { openDatabase } from "../src/store/open.ts";
-import { STRANGER, UNKNOWN_ID, WRONG_PASSWORD } from "./audit_acts.ts";
-import { PASSWORD, UNLIMITED } from "./harness.ts";
+import { STRANGER, WRONG_PASSWORD } from "./audit_acts.ts";
+import { PASSWORD, UNKNOWN_ID, UNLIMITED } from "./harness.ts";
 import { createSite, type Site } from "./process.ts";
 import { requireTask, runTask } from "./tool_run.ts";
 
 const ROOT = "root@example.org";
 const ADMIN = ["--email", ROOT, "--password-stdin"];
+const OTHER_KEY = { SECRET_KEY: "7Vb2xk0Qm9ZtRrY4sWcL1pHdJ8gNfEuA" };
 
 type Trail = readonly Deno.KvEntry<unknown>[];
 
@@ -249,8 +250,8 @@ Deno.test("audit:verify says what is wrong in a sentence, and leaves the anchor 
     {
       name: "another SECRET_KEY",
       args: [],
-      settings: { SECRET_KEY: "7Vb2xk0Qm9ZtRrY4sWcL1pHdJ8gNfEuA" },
-      says: /^SECRET_KEY is not the one that this store was made with$/m,
+      settings: OTHER_KEY,
+      says: /^SECRET_KEY is not the one that this store was made with/m,
     },
     {
       name: "an anchor that is no JSON",
@@ -270,7 +271,7 @@ Deno.test("audit:verify says what is wrong in a sentence, and leaves the anchor 
     },
     { name: "an anchor with a comma", args: [`${site.folder}/x,y`], says: /must not have a comma/ },
     { name: "two operands", args: ["a", "b"], says: /^Unexpected argument 'b'/ },
-    { name: "an unknown option", args: ["--all"], says: /^Unknown option '--all'/ },
+    { name: "an unknown option", args: ["--all"], says: /^Unknown option '--all'\n\n/ },
   ];
   for (const { name, args, settings = {}, says } of cases) {
     await t.step(name, async () => {
@@ -281,4 +282,37 @@ Deno.test("audit:verify says what is wrong in a sentence, and leaves the anchor 
   }
   assert.equal(await Deno.readTextFile(`${site.folder}/b`), '{ "K": 3 }');
   assert.match(await requireTask(site, "audit:verify", ["--help"]), /ANCHOR {2}a file\.(.*\n)+.*SECRET_KEY/);
+});
+
+Deno.test("audit: no tool under another SECRET_KEY writes to the trail; a copy is taken all the same, and that is said", async (t) => {
+  await using site = await createSite();
+  await requireTask(site, "admin:create", ADMIN, { stdin: `${PASSWORD}\n` });
+  const users = `${site.folder}/users.jsonl`;
+  await Deno.writeTextFile(users, '{"email":"bob@example.org"}\n');
+  for (
+    const { task, args } of [
+      { task: "admin:create", args: ["--email", "eve@example.org", "--password-stdin"] },
+      { task: "keys:rotate", args: ["--revoke-old", "--end-sessions"] },
+      { task: "users:import", args: [users] },
+    ]
+  ) {
+    await t.step(task, async () => {
+      const { status, stdout, stderr } = await runTask(site, task, args, {
+        settings: OTHER_KEY,
+        stdin: `${PASSWORD}\n`,
+      });
+      assert.deepEqual([status, stdout], [1, ""]);
+      assert.match(stderr, /^SECRET_KEY is not the one that this store was made with/);
+    });
+  }
+  for (const task of ["backup", "users:export"]) {
+    await t.step(task, async () => {
+      const copy = `${site.folder}/${task}`;
+      const { status, stderr } = await runTask(site, task, [copy], { settings: OTHER_KEY });
+      assert.equal(status, 0, stderr);
+      assert((await Deno.stat(copy)).size > 0);
+      assert.match(stderr, /^The audit trail does not tell of this: SECRET_KEY is not the one/m);
+    });
+  }
+  assert.match(await requireTask(site, "audit:verify"), /^1 event, and none was altered or taken out\.$/m);
 });

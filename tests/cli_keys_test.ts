@@ -6,10 +6,19 @@ import { decodeProtectedHeader } from "jose";
 import { readMe } from "../openapi/account.ts";
 import { login, refreshTokens, verifyToken } from "../openapi/sessions.ts";
 import { readKeys } from "../openapi/service.ts";
-import { rotateSigningKey } from "../src/keyring.ts";
+import { rotateSigningKey, TAKEN_UP_MS } from "../src/keyring.ts";
 import { createSecrets } from "../src/secrets.ts";
-import { collectSigningKeys } from "../src/store/signing_keys.ts";
-import { MINUTE_MS, PASSWORD, SECOND_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
+import { collectSigningKeys, removeOlderSigningKeys } from "../src/store/signing_keys.ts";
+import {
+  type Answer,
+  callApp,
+  MINUTE_MS,
+  PASSWORD,
+  SECOND_MS,
+  startServer,
+  type TestServer,
+  UNLIMITED,
+} from "./harness.ts";
 import { signIn, signUp } from "./person.ts";
 import { createSite, eventually, type Site } from "./process.ts";
 import { createSecondInstance } from "./second_instance.ts";
@@ -49,6 +58,9 @@ Deno.test("keys:rotate --revoke-old beside a server: old access tokens are refus
   assert.equal((await site.call(readMe, { token: before.access_token })).status, 200);
   const printed = await requireTask(site, "keys:rotate", ["--revoke-old"]);
   assert.match(printed, /older keys are revoked/);
+  // Not one token more of the revoked key: who signs in now need not refresh.
+  const late = await site.call(login, { json: { email: EMAIL, password: PASSWORD } });
+  assert.equal(printed.includes(kidOf(late.body.access_token)), true);
 
   const refused = await eventually("the old token is refused", async () => {
     const answer = await site.call(readMe, { token: before.access_token });
@@ -79,7 +91,7 @@ Deno.test("keys:rotate says what is wrong in a sentence, and changes nothing", a
   const settings = { SECRET_KEY: "7Vb2xk0Qm9ZtRrY4sWcL1pHdJ8gNfEuA" };
   const cases = [
     { name: "another SECRET_KEY", args: [], settings, says: /^SECRET_KEY is not the one/ },
-    { name: "unknown option", args: ["--now"], says: /^Unknown option '--now'/ },
+    { name: "unknown option", args: ["--now"], says: /^Unknown option '--now'\n\n/ },
     { name: "operand", args: ["all"], says: /^Unexpected argument 'all'/ },
     {
       name: "bad settings",
@@ -140,13 +152,7 @@ Deno.test("rotation: another instance takes a token of the new key at once, and 
   await using server = await startServer({ env: UNLIMITED });
   const person = await signUp(server);
   const other = await createSecondInstance(server);
-  const askOther = async (token: string): Promise<number> => {
-    const request = new Request("http://localhost:8000/api/v1/me", {
-      headers: { authorization: `Bearer ${token}` },
-    });
-    const info = { remoteAddr: { transport: "tcp", hostname: "192.0.2.1", port: 50_000 } };
-    return (await other.fetch(request, info)).status;
-  };
+  const askOther = async (token: string): Promise<number> => (await callApp(other, readMe, { token })).status;
   assert.equal(await askOther(person.accessToken), 200);
   await rotate(server, { isRevoking: true });
   // This instance notices, the other one has just read its keys.
@@ -156,6 +162,54 @@ Deno.test("rotation: another instance takes a token of the new key at once, and 
   await server.restart();
   const { accessToken } = await signIn(server, person);
   assert.equal(await askOther(accessToken), 200);
+});
+
+Deno.test("rotation: a server that has not noticed yet hands out no token that another one refuses", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  const { email } = await signUp(server);
+  const unaware = await createSecondInstance(server);
+  const signInThere = async (): Promise<string> => {
+    const { status, body, text } = await callApp(unaware, login, { json: { email, password: PASSWORD } });
+    assert.equal(status, 200, text);
+    return body.access_token;
+  };
+  const oldKid = kidOf(await signInThere());
+  const { deps, clock } = server;
+  const rotation = await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, isRevoking: true });
+  assert(rotation);
+  await server.restart();
+  const late = await signInThere();
+  assert.equal(kidOf(late), oldKid);
+  const askAware = (token: string): Promise<Answer> => server.call(readMe, { token });
+  assert.equal((await askAware(late)).status, 200);
+
+  clock.nowMs += TAKEN_UP_MS;
+  await removeOlderSigningKeys(deps, rotation);
+  const afterwards = await signInThere();
+  assert.equal(kidOf(afterwards), rotation.kid);
+  assert.equal((await askAware(afterwards)).status, 200);
+  assert.equal((await askAware(late)).status, 401);
+});
+
+Deno.test("rotation: a revocation leaves its own key, although another one signs by then", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  const { deps } = server;
+  const rotation = await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, isRevoking: true });
+  assert(rotation);
+  await rotate(server, { isRevoking: false });
+  await removeOlderSigningKeys(deps, rotation);
+  const kept = await collectSigningKeys(server.kv);
+  assert.equal(kept.length, 2);
+  assert.equal(kept.find(({ expiresAtMs }) => expiresAtMs !== undefined)?.kid, rotation.kid);
+});
+
+Deno.test("rotation: of a hundred keys only a revoking one makes another", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  for (let count = 1; count < 100; count++) await rotate(server, { isRevoking: false });
+  const { deps } = server;
+  assert.equal(await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, isRevoking: false }), null);
+  assert(await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, isRevoking: true }));
+  assert.equal((await collectSigningKeys(server.kv)).length, 2);
 });
 
 Deno.test("rotation: verifyToken tells the truth about a revoked key, although the token passed before", async () => {
@@ -181,8 +235,11 @@ Deno.test("rotation under another SECRET_KEY is refused before anything is writt
   assert.deepEqual(await collectSigningKeys(server.kv), before);
 });
 
+/** A rotation, and with `isRevoking` at once the end of the older keys. */
 async function rotate({ deps }: TestServer, { isRevoking }: { readonly isRevoking: boolean }): Promise<void> {
-  assert(await rotateSigningKey(deps, { accessTtlMs: deps.config.accessTtlMs, isRevoking }));
+  const rotation = await rotateSigningKey(deps, { accessTtlMs: deps.config.accessTtlMs, isRevoking });
+  assert(rotation);
+  if (isRevoking) await removeOlderSigningKeys(deps, rotation);
 }
 
 /** Signs in over HTTP, with an account made on the command line. */

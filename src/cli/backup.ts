@@ -1,10 +1,12 @@
 // `deno task backup FILE`: a whole copy of the store, also while a server writes to it, proved to open before it gets
 // its name.
 
+import type { Config } from "../config.ts";
 import { copyStore, provePages } from "../store/backup.ts";
 import { createKv } from "../store/kv.ts";
 import { connect, isFile } from "../store/open.ts";
 import { requireMarker } from "../store/schema.ts";
+import { tellOfCopy } from "./copy_event.ts";
 import { writeOutput } from "./output_file.ts";
 import { readArguments, requireConfig, runProgram, say, ToolFault } from "./tool.ts";
 
@@ -30,9 +32,11 @@ async function backUp(): Promise<void> {
     operandsMax: 1,
   });
   if (!path) throw new ToolFault(`FILE is missing\n\n${HELP}`);
-  const storePath = await requireStoreFile();
+  const config = await requireConfig();
+  const storePath = await requireStoreFile(config);
 
   await writeOutput(path, { isForced: values.force ?? false }, async (draft) => {
+    await tellOfCopy(config, "store_backed_up");
     await copyStore(storePath, draft);
     provePages(draft, { name: "The copy" });
     const kv = createKv(await connect(draft), Date.now);
@@ -44,8 +48,7 @@ async function backUp(): Promise<void> {
 }
 
 /** The file of the store. Throws a ToolFault that says what to do where there is none. */
-async function requireStoreFile(): Promise<string> {
-  const { kvPath } = await requireConfig();
+async function requireStoreFile({ kvPath }: Pick<Config, "kvPath">): Promise<string> {
   if (kvPath === null) {
     throw new ToolFault(
       "The store is the platform's own, which has no file to copy. `deno task users:export FILE` keeps the accounts",

@@ -1,8 +1,10 @@
 // `deno task keys:rotate`: a new key signs access tokens from now on. The older ones verify until their last token has
 // expired; with --revoke-old they do not any more, for the day on which one has leaked.
 
-import { rotateSigningKey } from "../keyring.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { rotateSigningKey, TAKEN_UP_MS } from "../keyring.ts";
 import { removeAllSessions } from "../store/sessions.ts";
+import { removeOlderSigningKeys } from "../store/signing_keys.ts";
 import { rfc3339 } from "../user_view.ts";
 import { readArguments, runTool, say, type Tool, ToolFault } from "./tool.ts";
 
@@ -14,9 +16,10 @@ const HELP =
 Without options nobody notices: the older keys verify until the last access token they signed has expired, and
 /.well-known/jwks.json shows them until then.
 
-  --revoke-old    the older keys verify nothing from now on: every access token out there is refused at once. Sessions
-                  go on, because refresh tokens are not signed: clients fetch a new access token and nobody has to
-                  sign in again. Other services must read /.well-known/jwks.json again to refuse the old tokens too.
+  --revoke-old    the older keys verify nothing any more, two seconds later, when no server signs with them: every access
+                  token out there is refused. Sessions go on, because refresh tokens are not signed: clients fetch a
+                  new access token and nobody has to sign in again. Other services must read /.well-known/jwks.json
+                  again to refuse the old tokens too.
   --end-sessions  ends every session besides: everybody has to sign in again`;
 
 if (import.meta.main) {
@@ -29,18 +32,18 @@ async function rotateKeys(tool: Tool): Promise<void> {
     help: HELP,
     options: { "revoke-old": { type: "boolean" }, "end-sessions": { type: "boolean" } },
   });
-  const rotation = await rotateSigningKey(tool, {
-    accessTtlMs: tool.config.accessTtlMs,
-    isRevoking: values["revoke-old"] ?? false,
-  });
+  const isRevoking = values["revoke-old"] ?? false;
+  const rotation = await rotateSigningKey(tool, { accessTtlMs: tool.config.accessTtlMs, isRevoking });
   if (!rotation) {
     throw new ToolFault(
       "There are a hundred keys already: wait until the oldest have ended, or use --revoke-old",
     );
   }
   say(`The key ${rotation.kid} signs from now on; running servers take it up within a second.`);
-  if (rotation.othersEndAtMs === null) {
-    say("The older keys are revoked: every access token that they signed is refused from now on.");
+  if (isRevoking) {
+    await delay(TAKEN_UP_MS);
+    await removeOlderSigningKeys(tool, rotation);
+    say("The older keys are revoked: every access token that they signed is refused within a second.");
   } else {
     say(`The key before it verifies until ${rfc3339(rotation.othersEndAtMs)}; nobody is signed out.`);
   }

@@ -7,7 +7,6 @@ import { readEnvironment } from "../environment.ts";
 import { openKeyring, WrongSecretKey } from "../keyring.ts";
 import { readSecretKey } from "../secret_key.ts";
 import { createSecrets, type Secrets } from "../secrets.ts";
-import { keys } from "../store/keys.ts";
 import { createKv, type Kv, StoreUnavailable } from "../store/kv.ts";
 import { isOverNetwork, openDatabase, StoreFault } from "../store/open.ts";
 import { requireCurrentSchema } from "../store/schema.ts";
@@ -27,20 +26,32 @@ export interface Tool {
 export function runTool(work: (tool: Tool) => Promise<void>): Promise<never> {
   return runProgram(async () => {
     const config = await requireConfig();
-    const kv = createKv(await openDatabase(config.kvPath), Date.now, {
-      isOverNetwork: isOverNetwork(config.kvPath),
-    });
-    try {
-      const secrets = createSecrets(await readSecretKey(config));
-      // A store is marked as ours by whoever opens it first, a server or a tool.
-      if ((await kv.find(keys.store())).value === null) await openKeyring(kv, secrets);
-      await requireCurrentSchema(kv, { name: config.kvPath ?? "The store" });
-      await work({ config, kv, secrets });
-    } finally {
-      // What SQLite keeps beside the file is cleared away.
-      kv.close();
-    }
+    await useStore(
+      config,
+      async (kv) => await work({ config, kv, secrets: await requireSecrets(config, kv) }),
+    );
   });
+}
+
+/** Opens the store for `work`, also beside a running server. Throws StoreFault. */
+export async function useStore(config: Config, work: (kv: Kv) => Promise<void>): Promise<void> {
+  const kv = createKv(await openDatabase(config.kvPath), Date.now, {
+    isOverNetwork: isOverNetwork(config.kvPath),
+  });
+  try {
+    await requireCurrentSchema(kv, { name: config.kvPath ?? "The store" });
+    await work(kv);
+  } finally {
+    // What SQLite keeps beside the file is cleared away.
+    kv.close();
+  }
+}
+
+/** What SECRET_KEY makes, and an empty store marked as ours. Throws WrongSecretKey: what is written then looks forged. */
+export async function requireSecrets(config: Config, kv: Kv): Promise<Secrets> {
+  const secrets = createSecrets(await readSecretKey(config));
+  await openKeyring(kv, secrets);
+  return secrets;
 }
 
 /** Runs `work`, and ends the process with status 0, or 1 after a sentence on standard error. */
@@ -76,7 +87,9 @@ export function readArguments<const Options extends ParseArgsOptionsConfig>(
     if (surplus !== undefined) throw new Error(`Unexpected argument '${surplus}'`);
     return parsed;
   } catch (error) {
-    throw new ToolFault(`${error instanceof Error ? error.message : error}\n\n${help}`);
+    // Node goes on with a hint about operands that begin with a dash, which hides what is wrong.
+    const [sentence] = String(error instanceof Error ? error.message : error).split(". To specify");
+    throw new ToolFault(`${sentence}\n\n${help}`);
   }
 }
 

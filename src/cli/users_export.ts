@@ -1,12 +1,12 @@
 // `deno task users:export [FILE]`: every account as a line of JSON, with its password's hash, in the form that
 // users:import reads.
 
-import { insertAuditEvent } from "../store/audit.ts";
-import { OPERATOR } from "../store/client.ts";
+import type { Config } from "../config.ts";
 import { collectAccounts } from "../store/users.ts";
 import { formatUserLine } from "../transfer/user_line.ts";
+import { tellOfCopy } from "./copy_event.ts";
 import { writeOutput } from "./output_file.ts";
-import { complain, readArguments, runTool, say, type Tool, ToolFault } from "./tool.ts";
+import { complain, readArguments, requireConfig, runProgram, say, ToolFault, useStore } from "./tool.ts";
 
 const HELP =
   `Writes every account as one JSON object a line, to FILE or to standard output. Works beside a running server.
@@ -23,35 +23,39 @@ type Output = Pick<Deno.FsFile, "write">;
 
 if (import.meta.main) {
   if (Deno.args.includes("--help")) say(HELP);
-  else await runTool(exportUsers);
+  else await runProgram(exportUsers);
 }
 
-async function exportUsers(tool: Tool): Promise<void> {
+async function exportUsers(): Promise<void> {
   const { values, positionals: [path] } = readArguments({
     help: HELP,
     options: { force: { type: "boolean" } },
     operandsMax: 1,
   });
+  const config = await requireConfig();
   complain("These lines hold personal data and password hashes: keep them as safe as the store.");
-  if (!path) return await writeAccounts(tool, Deno.stdout);
+  if (!path) return await writeAccounts(config, Deno.stdout);
   await writeOutput(path, { isForced: values.force ?? false }, async (draft) => {
     using file = await Deno.open(draft, { write: true });
-    await writeAccounts(tool, file);
+    await writeAccounts(config, file);
   });
 }
 
-async function writeAccounts(tool: Tool, output: Output): Promise<void> {
-  await insertAuditEvent(tool, { type: "users_exported", actor: OPERATOR, userId: null });
+async function writeAccounts(config: Config, output: Output): Promise<void> {
+  await tellOfCopy(config, "users_exported");
   const encoder = new TextEncoder();
   let count = 0;
-  let cursor: string | null = null;
-  do {
-    const page: Awaited<ReturnType<typeof collectAccounts>> = await collectAccounts(tool.kv, { cursor });
-    const lines = page.accounts.map((account) => `${formatUserLine(account)}\n`);
-    await writeAll(output, encoder.encode(lines.join("")));
-    count += lines.length;
-    cursor = page.cursor;
-  } while (cursor !== null);
+  // No secret is needed: who has lost SECRET_KEY takes the accounts to a new store.
+  await useStore(config, async (kv) => {
+    let cursor: string | null = null;
+    do {
+      const page: Awaited<ReturnType<typeof collectAccounts>> = await collectAccounts(kv, { cursor });
+      const lines = page.accounts.map((account) => `${formatUserLine(account)}\n`);
+      await writeAll(output, encoder.encode(lines.join("")));
+      count += lines.length;
+      cursor = page.cursor;
+    } while (cursor !== null);
+  });
   complain(`${count} ${count === 1 ? "account" : "accounts"} written.`);
 }
 

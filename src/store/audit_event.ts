@@ -27,6 +27,7 @@ export type AuditType =
   | "signed_in"
   | "signing_key_rotated"
   | "status_changed"
+  | "store_backed_up"
   | "store_restored"
   | "users_exported"
   | "users_imported";

@@ -1,6 +1,6 @@
 // The signing keys, few and small: all of them are read at once. One signs; the others have an end.
 
-import { addAuditEvents, type AuditDeps } from "./audit.ts";
+import { addAuditEvents, type AuditDeps, type AuditDraft } from "./audit.ts";
 import { OPERATOR } from "./client.ts";
 import { keys, type SigningKeyRecord } from "./keys.ts";
 import { type Kv, LOST, untilCommitted } from "./kv.ts";
@@ -27,32 +27,50 @@ export async function insertFirstSigningKey(kv: Kv, record: SigningKeyRecord): P
 
 /**
  * Makes `record` the key that signs, in one commit with the end of the older ones: the one that signed until now
- * ends at `othersEndAtMs`, those before it end when they were to; null removes them all. False when there are too
+ * ends at `othersEndAtMs`; those before it end when they were to, or with `isRevoking` now. False when there are too
  * many keys already.
  */
 export function replaceSigningKey(
   deps: AuditDeps,
   record: SigningKeyRecord,
-  { othersEndAtMs }: { readonly othersEndAtMs: number | null },
+  { othersEndAtMs, isRevoking }: { readonly othersEndAtMs: number; readonly isRevoking: boolean },
 ): Promise<boolean> {
   const { kv } = deps;
   return untilCommitted(async () => {
     const { entries } = await kv.collect(keys.signingKeys(), { limit: KEYS_MAX });
+    if (entries.length >= KEYS_MAX && !isRevoking) return false;
     // Of two rotations at once the second one finds the key of the first.
     const signing = entries.filter(({ value }) => value.expiresAtMs === undefined);
     const change = kv.change().check(...signing).set(keys.signingKey(record.kid), record);
-    if (othersEndAtMs === null) {
-      change.remove(...entries.map(({ key }) => key));
-    } else {
-      if (entries.length >= KEYS_MAX) return false;
-      for (const { key, value } of signing) change.set(key, { ...value, expiresAtMs: othersEndAtMs });
+    for (const { key, value } of signing) change.set(key, { ...value, expiresAtMs: othersEndAtMs });
+    if (isRevoking) {
+      change.remove(...entries.filter((entry) => !signing.includes(entry)).map(({ key }) => key));
     }
-    await addAuditEvents(deps, change, [{
-      type: "signing_key_rotated",
-      actor: OPERATOR,
-      userId: null,
-      details: { kid: record.kid, older_keys: othersEndAtMs === null ? "revoked" : "kept" },
-    }]);
+    await addAuditEvents(deps, change, [rotated(record.kid, "kept")]);
     return await change.commit() || LOST;
   });
+}
+
+/** Removes every key that signs no more, so that it verifies nothing. Not `kid`, which may have been replaced since. */
+export async function removeOlderSigningKeys(
+  deps: AuditDeps,
+  { kid }: { readonly kid: string },
+): Promise<void> {
+  const { kv } = deps;
+  await untilCommitted(async () => {
+    const { entries } = await kv.collect(keys.signingKeys(), { limit: KEYS_MAX });
+    const older = entries.filter(({ value }) => value.expiresAtMs !== undefined && value.kid !== kid);
+    const change = kv.change().remove(...older.map(({ key }) => key));
+    await addAuditEvents(deps, change, [rotated(kid, "revoked")]);
+    return await change.commit() || LOST;
+  });
+}
+
+function rotated(kid: string, olderKeys: "kept" | "revoked"): AuditDraft {
+  return {
+    type: "signing_key_rotated",
+    actor: OPERATOR,
+    userId: null,
+    details: { kid, older_keys: olderKeys },
+  };
 }
