@@ -1,5 +1,6 @@
 // The gate between releases: openapi/released.json is what clients rely on, and what breaks them takes a version that
-// may. What breaks them is compatibility_rules_test.ts.
+// may. What breaks them is in compatibility_operations_test.ts, compatibility_requests_test.ts and
+// compatibility_answers_test.ts.
 
 import assert from "node:assert/strict";
 import { z } from "@hono/zod-openapi";

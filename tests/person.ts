@@ -58,11 +58,19 @@ export async function signIn(
 }
 
 /** An admin, signed in with a token that says so. */
-export async function signUpAdmin(server: TestServer, email: string): Promise<Person> {
-  const person = await signUp(server, { email });
-  const { outcome } = await replaceUser(server.deps, person.id, { role: "admin" }, OPERATOR);
-  assert.equal(outcome, "changed");
-  return await signIn(server, person);
+export async function signUpAdmin(
+  server: TestServer,
+  email: string,
+  input: Pick<CallInput, "ip"> = {},
+): Promise<Person> {
+  const person = await signUp(server, { email, ...input });
+  await makeAdmin(server, person);
+  return await signIn(server, person, input);
+}
+
+/** Gives the role as an operator does. The tokens that the person has say nothing of it. */
+export async function makeAdmin(server: TestServer, { id }: Pick<Person, "id">): Promise<void> {
+  assert.equal((await replaceUser(server.deps, id, { role: "admin" }, OPERATOR)).outcome, "changed");
 }
 
 /** The session of an access token. */

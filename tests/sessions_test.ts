@@ -1,23 +1,20 @@
-// Sessions: sign-in, rotation with its grace and its reuse detection, sign-out, and what a token is worth after each.
+// Sessions: sign-in, rotation with its grace and its reuse detection, sign-out, and what a token is worth after each. The
+// access token itself is access_token_test.ts.
 
 import assert from "node:assert/strict";
-import { decodeJwt, decodeProtectedHeader, importJWK, jwtVerify, SignJWT } from "jose";
+import { decodeJwt } from "jose";
 import { readMe } from "../openapi/account.ts";
 import { register } from "../openapi/registration.ts";
-import { readKeys } from "../openapi/service.ts";
 import { login, logout, refreshTokens, verifyToken } from "../openapi/sessions.ts";
+import { OPERATOR } from "../src/store/client.ts";
 import { keys } from "../src/store/keys.ts";
-import { isPresent } from "../src/store/kv.ts";
-import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
-import { type Person, signUp } from "./person.ts";
+import { removeSession } from "../src/store/sessions.ts";
+import { countHashes } from "./counted_hashes.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, startServer, UNLIMITED } from "./harness.ts";
+import { overwriteUser, type Person, sessionIdOf, signUp } from "./person.ts";
+import { watchKv } from "./watched_kv.ts";
 
 const WRONG = "not-the-password-7";
-
-async function setStatus(server: TestServer, person: Person, status: "active" | "disabled"): Promise<void> {
-  const entry = await server.kv.find(keys.user(person.id));
-  assert(isPresent(entry));
-  await server.kv.change().set(entry.key, { ...entry.value, status }).commit();
-}
 
 Deno.test("login: a session of its own, and the account as it is", async () => {
   await using server = await startServer({ env: UNLIMITED });
@@ -74,7 +71,7 @@ Deno.test("login: refuses", async (t) => {
       await using server = await startServer();
       const ada = await signUp(server);
       await server.call(register, { json: { email: "new@example.org", password: ada.password } });
-      if (isDisabled) await setStatus(server, ada, "disabled");
+      if (isDisabled) await overwriteUser(server, ada, { status: "disabled" });
       const answer = await server.call(login, {
         json: { email: ada.email, password: ada.password, ...json },
       });
@@ -98,6 +95,17 @@ Deno.test("login: unknown, unconfirmed and wrong get the same answer, byte for b
   for (const other of others) assert.equal(other, first);
 });
 
+Deno.test("login: unknown, unconfirmed and wrong take one hash each", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  const ada = await signUp(server);
+  await server.call(register, { json: { email: "new@example.org", password: ada.password } });
+  for (const email of ["ada@example.org", "new@example.org", "eve@example.org"]) {
+    const hashes = countHashes(server);
+    assert.equal((await server.call(login, { json: { email, password: WRONG } })).status, 401);
+    assert.equal(hashes.count, 1, email);
+  }
+});
+
 Deno.test("login: at most 50 sessions, the oldest ends first, also in parallel", async () => {
   await using server = await startServer({ env: UNLIMITED });
   const ada = await signUp(server);
@@ -114,85 +122,6 @@ Deno.test("login: at most 50 sessions, the oldest ends first, also in parallel",
   const { entries } = await server.kv.collect(keys.sessionsOf(ada.id), { limit: 100 });
   assert.equal(entries.length, 50);
   assert.equal((await server.call(readMe, { token: ada.accessToken })).body.code, "token_invalid");
-});
-
-Deno.test("access token: the form of RFC 9068, verifiable by the published keys alone", async () => {
-  await using server = await startServer();
-  const ada = await signUp(server);
-  const header = decodeProtectedHeader(ada.accessToken);
-  assert.equal(header.typ, "at+jwt");
-  assert.equal(header.alg, "EdDSA");
-  const claims = decodeJwt(ada.accessToken);
-  assert.deepEqual(Object.keys(claims).sort(), ["aud", "exp", "iat", "iss", "jti", "role", "sid", "sub"]);
-  assert.equal(Number(claims.exp) - Number(claims.iat), 1800);
-
-  const { body } = await server.call(readKeys);
-  assert.deepEqual(Object.keys(body.keys[0]).sort(), ["alg", "crv", "kid", "kty", "use", "x"]);
-  const key = body.keys.find(({ kid }: { kid: string }) => kid === header.kid);
-  const { payload } = await jwtVerify(ada.accessToken, await importJWK(key, "EdDSA"), {
-    issuer: "http://localhost:8000",
-    audience: "http://localhost:8000",
-    currentDate: new Date(server.clock.nowMs),
-  });
-  assert.equal(payload.sub, ada.id);
-});
-
-Deno.test("access token: refuses what is not one", async (t) => {
-  await using server = await startServer({ env: UNLIMITED });
-  const ada = await signUp(server);
-  const [head = "", body = "", signature = ""] = ada.accessToken.split(".");
-  const encode = (value: unknown): string =>
-    new TextEncoder().encode(JSON.stringify(value)).toBase64({ alphabet: "base64url", omitPadding: true });
-  const claims = decodeJwt(ada.accessToken);
-  const hmac = await new SignJWT({ ...claims }).setProtectedHeader({ alg: "HS256", typ: "at+jwt" })
-    .sign(new TextEncoder().encode("test-key-of-32-bytes-0123456789abcdef"));
-  const rows = [
-    { name: "a refresh token", token: ada.refreshToken },
-    { name: "an altered claim", token: [head, encode({ ...claims, role: "admin" }), signature].join(".") },
-    { name: "alg none", token: [encode({ alg: "none", typ: "at+jwt" }), body, ""].join(".") },
-    {
-      name: "alg none with a signature",
-      token: [encode({ alg: "none", typ: "at+jwt" }), body, signature].join("."),
-    },
-    { name: "HS256", token: hmac },
-    {
-      name: "another typ",
-      token: [encode({ ...decodeProtectedHeader(ada.accessToken), typ: "JWT" }), body, signature].join("."),
-    },
-    { name: "a cut signature", token: ada.accessToken.slice(0, -4) },
-    { name: "words", token: "not.a.token" },
-    { name: "a very long one", token: "x".repeat(5000) },
-  ];
-  for (const { name, token } of rows) {
-    await t.step(name, async () => {
-      const answer = await server.call(readMe, { token });
-      assert.equal(answer.status, 401);
-      assert.equal(answer.body.code, "token_invalid");
-      assert.equal(answer.headers.get("www-authenticate"), 'Bearer error="invalid_token"');
-      assert.deepEqual((await server.call(verifyToken, { json: { token: token.slice(0, 2048) } })).body, {
-        active: false,
-      });
-    });
-  }
-  await t.step("none at all", async () => {
-    const answer = await server.call(readMe);
-    assert.equal(answer.body.code, "token_missing");
-  });
-  await t.step("in the query", async () => {
-    const response = await server.request(`/api/v1/me?access_token=${ada.accessToken}`);
-    assert.equal((await response.json()).code, "token_missing");
-  });
-});
-
-Deno.test("access token: ends on the second, and is refused from before a step back of the clock", async () => {
-  await using server = await startServer({ env: UNLIMITED });
-  const ada = await signUp(server);
-  server.clock.nowMs += 30 * MINUTE_MS - 1;
-  assert.equal((await server.call(readMe, { token: ada.accessToken })).status, 200);
-  server.clock.nowMs += 1;
-  assert.equal((await server.call(readMe, { token: ada.accessToken })).status, 401);
-  server.clock.nowMs -= 2 * HOUR_MS;
-  assert.equal((await server.call(readMe, { token: ada.accessToken })).status, 401);
 });
 
 Deno.test("refreshTokens: new tokens of the same session, the old one on the blacklist", async () => {
@@ -238,12 +167,48 @@ Deno.test("refreshTokens: refuses", async (t) => {
     await t.step(name, async () => {
       await using server = await startServer({ env: UNLIMITED });
       const ada = await signUp(server);
-      if (isDisabled) await setStatus(server, ada, "disabled");
+      if (isDisabled) await overwriteUser(server, ada, { status: "disabled" });
       server.clock.nowMs += afterMs;
       const answer = await server.call(refreshTokens, { json: { refresh_token: token(ada) } });
       assert.equal(answer.body.code, problem, answer.text);
     });
   }
+});
+
+Deno.test("refreshTokens: that an account is disabled is told to who has a token of it, and to nobody else", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  const ada = await signUp(server);
+  const elsewhere = await signIn(server, ada);
+  const { body: rotated } = await server.call(refreshTokens, { json: { refresh_token: ada.refreshToken } });
+  const alter = (token: string): string => `${token.slice(0, -43)}${"A".repeat(43)}`;
+  const another = (sessionId: string) => createRefreshToken({ userId: ada.id, sessionId });
+  const ask = async (token: string): Promise<string> =>
+    (await server.call(refreshTokens, { json: { refresh_token: token } })).body.code;
+  const own = [ada.refreshToken, rotated.refresh_token, elsewhere.refreshToken];
+  const forged = [alter(ada.refreshToken), another(sessionIdOf(elsewhere)), another(newId(START_MS))];
+
+  await replaceUser(server.deps, ada.id, { status: "disabled" }, OPERATOR);
+  for (const token of own) assert.equal(await ask(token), "account_disabled");
+  for (const token of forged) assert.equal(await ask(token), "refresh_token_invalid");
+  server.clock.nowMs += MINUTE_MS;
+  assert.equal(await ask(rotated.refresh_token), "account_disabled");
+
+  await replaceUser(server.deps, ada.id, { status: "active" }, OPERATOR);
+  for (const token of [...own.slice(1), ...forged]) assert.equal(await ask(token), "refresh_token_invalid");
+  await server.mails();
+  assert.deepEqual(await collectBrokenInvariants(server.db), []);
+  server.clock.nowMs += DAY_MS;
+  assert.equal(await ask(rotated.refresh_token), "refresh_token_invalid");
+});
+
+Deno.test("refreshTokens: ends on its own second, though access tokens of the session live longer", async () => {
+  const env = { ...UNLIMITED, REFRESH_TOKEN_TTL: "10m", ACCESS_TOKEN_TTL: "30m" };
+  await using server = await startServer({ env });
+  const { accessToken: token, refreshToken } = await signUp(server);
+  server.clock.nowMs += 10 * MINUTE_MS;
+  assert.equal((await server.call(readMe, { token })).status, 200);
+  const late = await server.call(refreshTokens, { json: { refresh_token: refreshToken } });
+  assert.equal(late.body.code, "refresh_token_invalid");
 });
 
 Deno.test("refreshTokens: within ten seconds 50 parallel callers get the same successor, also after a restart", async () => {
@@ -382,7 +347,7 @@ Deno.test("logout: needs no body, and somebody else's refresh token is left alon
 Deno.test("a disabled account's token: 403, and enabled again it works no more than its session does", async () => {
   await using server = await startServer({ env: UNLIMITED });
   const ada = await signUp(server);
-  await setStatus(server, ada, "disabled");
+  await overwriteUser(server, ada, { status: "disabled" });
   assert.equal((await server.call(readMe, { token: ada.accessToken })).body.code, "account_disabled");
 });
 
@@ -410,4 +375,16 @@ Deno.test("session: its last use is noted, at most once a minute", async () => {
   server.clock.nowMs += 1;
   await server.call(readMe, { token: ada.accessToken });
   assert.equal((await server.kv.find(key)).value?.lastUsedAtMs, server.clock.nowMs);
+});
+
+Deno.test("session: one that ends while its use is noted has ended", async () => {
+  const watched = watchKv();
+  await using server = await startServer({ env: UNLIMITED, wrapKv: watched.wrap });
+  const ada = await signUp(server);
+  const { id: userId, accessToken: token } = ada;
+  const sessionId = sessionIdOf(ada);
+  server.clock.nowMs += MINUTE_MS;
+  watched.beforeNextCommit(() => removeSession(server.deps, { userId, sessionId }, OPERATOR));
+  await server.call(readMe, { token });
+  assert.equal((await server.call(readMe, { token })).body.code, "token_invalid");
 });
