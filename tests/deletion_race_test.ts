@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import type { RouteConfig } from "@hono/zod-openapi";
 import {
   confirmAccountDeletion,
+  readMe,
   requestAccountDeletion,
   requestEmailChange,
   updateMe,
@@ -21,7 +22,7 @@ import { insertNote } from "../src/store/notes.ts";
 import { addSession } from "../src/store/sessions.ts";
 import { findUser, replaceUser } from "../src/store/users.ts";
 import { assertGone, furnish, NEW_EMAIL, NOTE } from "./belongings.ts";
-import { type Answer, HOUR_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
+import { type Answer, HOUR_MS, PASSWORD, startServer, type TestServer, UNLIMITED } from "./harness.ts";
 import { type Person, signIn, signUp } from "./person.ts";
 import { collectBrokenInvariants } from "./store_invariants.ts";
 import { watchKv } from "./watched_kv.ts";
@@ -91,6 +92,27 @@ Deno.test("account deletion: what was under way at that moment fails, and leaves
         ada,
         traces: [ada.id, ADA, digest(ADA), NEW_EMAIL, "Ada.L", "ada.l", NOTE],
       });
+    });
+  }
+});
+
+Deno.test("account deletion: a request that was about to be counted leaves no count behind", async (t) => {
+  const counted: readonly [RouteConfig, json?: unknown][] = [
+    [readMe],
+    [changePassword, { current_password: PASSWORD, new_password: NEW_PASSWORD }],
+  ];
+  for (const [route, json] of counted) {
+    await t.step(route.operationId ?? "", async () => {
+      const watched = watchKv();
+      await using server = await startServer({ wrapKv: watched.wrap });
+      const ada = await signUp(server);
+      watched.beforeNextCommit(async () => {
+        assert.equal(await removeUser(server.deps, ada.id, OPERATOR), "removed");
+      });
+      await server.call(route, { token: ada.accessToken, json });
+      await server.mails();
+      await runJobs(server.deps);
+      assert.deepEqual(await collectBrokenInvariants(server.db), []);
     });
   }
 });

@@ -2,7 +2,7 @@
 // through the contract: an answer that the contract does not declare fails the test, whatever the test looks at.
 
 import assert from "node:assert/strict";
-import type { RouteConfig, z } from "@hono/zod-openapi";
+import type { RouteConfig } from "@hono/zod-openapi";
 import { createAccessTokens } from "../src/access_token.ts";
 import { createApp } from "../src/app.ts";
 import type { App } from "../src/app_env.ts";
@@ -16,9 +16,13 @@ import { createMetrics } from "../src/metrics.ts";
 import type { OutgoingMail } from "../src/mail/mailer.ts";
 import { startOutbox } from "../src/mail/outbox.ts";
 import { createSecrets } from "../src/secrets.ts";
+import type { Stopwatch } from "../src/store/call.ts";
 import { createKv, type Kv } from "../src/store/kv.ts";
 import { createLimits } from "../src/store/limits.ts";
 import { timeKv } from "../src/store/timed_kv.ts";
+import { type Answer, requireDeclared } from "./declared_answer.ts";
+
+export type { Answer };
 
 /** 2026-11-21T09:00:00Z: every test starts then. */
 export const START_MS = Date.UTC(2026, 10, 21, 9);
@@ -30,6 +34,9 @@ export const DAY_MS = 24 * HOUR_MS;
 
 /** A password that passes every rule. */
 export const PASSWORD = "violet-comet-93";
+
+/** Well-formed, and the id of nothing. */
+export const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 
 /** No limit but those that a test sets itself. */
 export const UNLIMITED = {
@@ -59,16 +66,6 @@ export interface CallInput {
   readonly ip?: string;
 }
 
-/** One answer, its body parsed. */
-export interface Answer {
-  readonly status: number;
-  // What a body holds is what the test asserts on; the contract has checked its form.
-  // deno-lint-ignore no-explicit-any
-  readonly body: any;
-  readonly headers: Headers;
-  readonly text: string;
-}
-
 export interface TestServer extends AsyncDisposable {
   readonly app: App;
   readonly deps: Deps;
@@ -91,22 +88,32 @@ export interface ServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Wraps the store, to count or fail its calls. */
   readonly wrapKv?: (kv: Kv) => Kv;
+  /** Wraps what is below the store, to hold its calls back. */
+  readonly wrapDb?: (db: Deno.Kv) => Deno.Kv;
+  /** By which a call that takes too long is given up (default: the time that passes). */
+  readonly stopwatch?: Stopwatch;
   /** A file, for a test that looks at it (default: in memory). */
   readonly storePath?: string;
+  /** What another store holds, to begin with the same; at most a commit of it. */
+  readonly entries?: readonly Deno.KvEntry<unknown>[];
 }
 
 let sharedHasher: Promise<Hasher> | undefined;
 
 /** A server with development settings and, unless `env` says otherwise, its default limits. */
 export async function startServer(
-  { env = {}, wrapKv = (kv) => kv, storePath = ":memory:" }: ServerOptions = {},
+  { env = {}, wrapKv = (kv) => kv, wrapDb = (db) => db, stopwatch, storePath = ":memory:", entries = [] }:
+    ServerOptions = {},
 ): Promise<TestServer> {
   const result = readConfig({ SECRET_KEY: "test-key-of-32-bytes-0123456789abcdef", ...env });
   if ("faults" in result) throw new Error(result.faults.join("\n"));
   const { config } = result;
   const clock: Clock = { nowMs: START_MS };
   const db = await Deno.openKv(storePath);
-  const kv = wrapKv(createKv(db, () => clock.nowMs));
+  const copy = db.atomic();
+  for (const { key, value } of entries) copy.set(key, value);
+  await copy.commit();
+  const kv = wrapKv(createKv(wrapDb(db), () => clock.nowMs, { stopwatch }));
   const delivered: OutgoingMail[] = [];
   const logged: string[] = [];
   let process = await startProcess({ config, kv, clock, delivered, logged });
@@ -137,7 +144,7 @@ export async function startServer(
       return mail.code;
     },
     async call(route, input = {}) {
-      return await declared(route, await request(pathOf(route, input), initOf(route, input)));
+      return await requireDeclared(route, await request(pathOf(route, input), initOf(route, input)));
     },
     async restart() {
       await process.outbox.stop();
@@ -154,7 +161,7 @@ export async function startServer(
 /** `call` on any app. */
 export async function callApp(app: App, route: RouteConfig, input: CallInput = {}): Promise<Answer> {
   const url = new URL(pathOf(route, input), "http://localhost:8000");
-  return await declared(route, await requestOf(app, url, initOf(route, input)));
+  return await requireDeclared(route, await requestOf(app, url, initOf(route, input)));
 }
 
 async function requestOf(
@@ -247,32 +254,4 @@ export function initOf(
     ...(json === undefined ? {} : { body: JSON.stringify(json) }),
     ...(ip === undefined ? {} : { ip }),
   };
-}
-
-/** Fails unless the contract declares this status, media type, headers and body. */
-async function declared(route: RouteConfig, response: Response): Promise<Answer> {
-  const text = await response.text();
-  const what = `${route.operationId} answered ${response.status}: ${text.slice(0, 500)}`;
-  const declaration = route.responses[response.status];
-  assert(declaration && !("$ref" in declaration), `${what}, which the contract does not declare`);
-  for (const name of Object.keys(declaration.headers ?? {})) {
-    const isOptional = name.startsWith("RateLimit") || name === "WWW-Authenticate" && response.status !== 401;
-    assert(isOptional || response.headers.has(name), `${what}, without ${name}`);
-  }
-  const isAnnounced = response.status >= 500 || "RateLimit" in (declaration.headers ?? {});
-  assert(isAnnounced || !response.headers.has("RateLimit"), `${what}, with limits that it does not declare`);
-  if (!declaration.content) {
-    assert.equal(text, "", what);
-    return { status: response.status, body: null, headers: response.headers, text };
-  }
-  const mediaType = (response.headers.get("content-type") ?? "").split(";")[0] ?? "";
-  // The keys of `content` are media types; a contract of ours holds zod schemas only.
-  const content =
-    (declaration.content as Record<string, { readonly schema: z.ZodType } | undefined>)[mediaType];
-  assert(content, `${what}, as ${mediaType}, which the contract does not declare`);
-  const body: unknown = mediaType.endsWith("json") ? JSON.parse(text) : text;
-  const parsed = content.schema.safeParse(body);
-  assert(parsed.success, `${what}, which does not fit its schema: ${parsed.error?.message}`);
-  assert.deepEqual(body, parsed.data, `${what}, with members that the contract does not name`);
-  return { status: response.status, body, headers: response.headers, text };
 }

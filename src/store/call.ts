@@ -10,45 +10,85 @@ export class StoreUnavailable extends Error {
 /** Makes one call. Rejects with StoreUnavailable within five seconds, and otherwise as the call does. */
 export type CallStore = <Result>(call: () => Promise<Result>) => Promise<Result>;
 
+/** Measures how long calls take. A test brings one that it can set, and need not wait. */
+export interface Stopwatch {
+  /** Milliseconds since some moment. */
+  nowMs(): number;
+  /** Does `work` once `delayMs` have passed, unless what it answers is called before. */
+  after(delayMs: number, work: () => void): () => void;
+}
+
 const DEADLINE_MS = 5_000;
 /** With Deno at once. More would not be faster: it has one thread for a file, and one connection to a server. */
 const CALLS_MAX = 64;
 /** How often a call is made in spite of the silence: those that still wait may have been lost on the way. */
 const SCOUT_INTERVAL_MS = 5_000;
+/** As when a machine is gone that had taken the call already: nobody is left to say so. */
+const LOST_AFTER_MS = 60_000;
 const LOCKED_RETRY_MS = 5;
+const REAL: Stopwatch = {
+  nowMs: () => performance.now(),
+  after(delayMs, work) {
+    const timer = setTimeout(work, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Of a call that is with Deno. */
+interface Place {
+  readonly takenAtMs: number;
+}
 
 /** For one open store. */
-export function createCallStore(): CallStore {
+export function createCallStore(stopwatch = REAL): CallStore {
   const waiting: (() => void)[] = [];
-  let underWay = 0;
+  /** The oldest first. */
+  const places = new Set<Place>();
+  let newest: Place = { takenAtMs: -Infinity };
   /** A call waited for its whole life, and nothing at all was answered in that time. */
   let isSilent = false;
   let askedAtMs = -Infinity;
   let answeredAtMs = -Infinity;
 
-  async function enter(): Promise<void> {
-    if (underWay >= CALLS_MAX) return await new Promise((resolve) => waiting.push(resolve));
-    underWay++;
+  function takePlace(): Place {
+    newest = { takenAtMs: stopwatch.nowMs() };
+    places.add(newest);
+    return newest;
   }
 
-  function leave(): void {
-    answeredAtMs = performance.now();
+  async function enter(): Promise<Place> {
+    // When all of them may be lost, one more has to find out.
+    const isFree = places.size < CALLS_MAX || isLost(newest);
+    if (isFree) return takePlace();
+    return await new Promise((resolve) => waiting.push(() => resolve(takePlace())));
+  }
+
+  function isLost({ takenAtMs }: Place): boolean {
+    return stopwatch.nowMs() - takenAtMs >= LOST_AFTER_MS;
+  }
+
+  function leave(place: Place): void {
+    answeredAtMs = stopwatch.nowMs();
     isSilent = false;
-    const next = waiting.shift();
-    // The place passes on as it is, so that a newcomer cannot slip in between.
-    if (next) return next();
-    underWay--;
+    places.delete(place);
+    // The store answers: what it has not answered for so long, it never will.
+    for (const oldest of places) {
+      if (!isLost(oldest)) break;
+      places.delete(oldest);
+    }
+    // A place passes on at once, so that a newcomer cannot slip in between.
+    while (places.size < CALLS_MAX && waiting.length > 0) waiting.shift()?.();
   }
 
   return async (call) => {
-    const startedAtMs = performance.now();
+    const startedAtMs = stopwatch.nowMs();
     if (isSilent && startedAtMs - askedAtMs < SCOUT_INTERVAL_MS) {
       throw new StoreUnavailable("The store does not answer");
     }
     askedAtMs = startedAtMs;
     let isOver = false;
-    const answer = enter().then(() => untilUnlocked(call, () => isOver)).finally(leave);
-    return await within(DEADLINE_MS, answer, () => {
+    const answer = enter().then((place) => untilUnlocked(call, () => isOver).finally(() => leave(place)));
+    return await inTime(stopwatch, answer, () => {
       isOver = true;
       isSilent ||= answeredAtMs < startedAtMs;
     });
@@ -79,17 +119,19 @@ function isOutage(error: unknown): error is Error {
   return error instanceof Error && error.name === "Error" && !error.message.includes("(status=400");
 }
 
-async function within<Result>(limitMs: number, work: Promise<Result>, giveUp: () => void): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      giveUp();
-      reject(new StoreUnavailable(`The store did not answer within ${limitMs} ms`));
-    }, limitMs);
+async function inTime<Result>(
+  stopwatch: Stopwatch,
+  work: Promise<Result>,
+  giveUp: () => void,
+): Promise<Result> {
+  const { promise: limit, reject } = Promise.withResolvers<never>();
+  const stop = stopwatch.after(DEADLINE_MS, () => {
+    giveUp();
+    reject(new StoreUnavailable(`The store did not answer within ${DEADLINE_MS} ms`));
   });
   try {
     return await Promise.race([limit, work]);
   } finally {
-    clearTimeout(timer);
+    stop();
   }
 }

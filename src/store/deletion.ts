@@ -2,23 +2,23 @@
 // and a tombstone says what is left to clear. From then on nobody signs in, refreshes or writes, because every such
 // commit checks a record that is not there any more. The rest goes in steps, each of which can be done twice.
 
-import type { Deps } from "../deps.ts";
+import type { Deps, StoreDeps } from "../deps.ts";
 import type { MailContent } from "../mail/content.ts";
 import { addAdminCount } from "./admins.ts";
 import { addAuditEvents } from "./audit.ts";
 import { wipeOrigins } from "./audit_origins.ts";
 import { addReplacement, insertChallenge, type IssuedChallenge } from "./challenges.ts";
-import { keys, type TombstoneRecord, type UserRecord } from "./keys.ts";
+import { addRelease } from "./freed_addresses.ts";
+import { hashEmail, keys, type TombstoneRecord, type UserRecord } from "./keys.ts";
 import { type Change, isPresent, type Key, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
 import { addMail } from "./mails.ts";
 import { removeMailsOf } from "./mail_lists.ts";
-import { pagesOf } from "./page.ts";
+import { collectNewest, pagesOf } from "./page.ts";
 import { type Actor, type Client, occasion, owner } from "./client.ts";
 import { addSessionsEnd } from "./sessions.ts";
+import { userSubject } from "./subjects.ts";
 import { addUserIndex } from "./user_index.ts";
-import { findUser, hashEmail } from "./users.ts";
-
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "log" | "wakeOutbox">;
+import { findUser } from "./users.ts";
 
 /** Keys removed in one commit; well below what a commit can hold. */
 const STEP = 200;
@@ -67,7 +67,7 @@ export async function addConfirmedDeletion(
 
 /** Deletes an account for an admin, and mails its owner. The last active admin stays. */
 export async function removeUser(
-  deps: StoreDeps,
+  deps: StoreDeps & Pick<Deps, "log">,
   userId: string,
   actor: Actor,
 ): Promise<"removed" | "missing" | "last_admin"> {
@@ -100,6 +100,7 @@ async function addDeletion(
   change.check(user).remove(user.key, keys.credential(userId), keys.userIdByEmail(hashEmail(email)));
   if (username !== null) change.remove(keys.username(username.toLowerCase()));
   addUserIndex(change, { before: user.value, after: null });
+  addRelease(deps, change, email);
   change.set(keys.tombstone(userId), {
     userId,
     addressHash: secrets.mac("address", email),
@@ -116,7 +117,7 @@ async function addDeletion(
 export async function finishDeletion({ kv, log }: Pick<Deps, "kv" | "log">, userId: string): Promise<void> {
   try {
     const tombstone = await kv.find(keys.tombstone(userId));
-    if (isPresent(tombstone)) await clear(kv, tombstone.value);
+    if (isPresent(tombstone)) await clear(kv, tombstone);
   } catch (error) {
     log.warn("deletion to be resumed", { cause: error instanceof Error ? error.message : String(error) });
   }
@@ -125,28 +126,35 @@ export async function finishDeletion({ kv, log }: Pick<Deps, "kv" | "log">, user
 /** Finishes what a crash interrupted, here or on another instance. */
 export async function resumeDeletions(kv: Kv): Promise<void> {
   for await (const tombstones of pagesOf(kv, keys.tombstones(), STEP)) {
-    for (const { value } of tombstones) await clear(kv, value);
+    for (const tombstone of tombstones) await clear(kv, tombstone);
   }
 }
 
-async function clear(kv: Kv, { userId, addressHash }: TombstoneRecord): Promise<void> {
+async function clear(kv: Kv, tombstone: Present<TombstoneRecord>): Promise<void> {
+  const { userId, addressHash } = tombstone.value;
+  // A step that happens after the last one would take what belongs to whoever was imported under the id since.
+  const startStep = (): Change => kv.change().check(tombstone);
   for await (const current of pagesOf(kv, keys.currentChallengesOf(userId), STEP)) {
-    await kv.change().remove(...current.map(({ value }) => keys.challenge(value.challengeHash))).commit();
+    await startStep().remove(...current.map(({ value }) => keys.challenge(value.challengeHash))).commit();
   }
   for (const prefix of prefixesOf(userId)) {
     for await (const page of pagesOf(kv, prefix, STEP)) {
-      await kv.change().remove(...page.map(({ key }) => key)).commit();
+      await startStep().remove(...page.map(({ key }) => key)).commit();
     }
   }
   await wipeOrigins(kv, userId);
   await removeMailsOf(kv, userId);
   await removeMailsOf(kv, addressHash);
-  const change = kv.change()
-    .remove(keys.noteCount(userId), keys.window("user", userId), keys.window("password", userId));
+  const lastStep = startStep()
+    .remove(
+      keys.noteCount(userId),
+      keys.window("user", userSubject(userId)),
+      keys.window("password", userSubject(userId)),
+    );
   // A mail that is still on its way keeps the tombstone, so that a later round takes the mail along.
-  const waiting = await kv.collect(keys.mailsOf(userId), { limit: 1 });
-  if (waiting.entries.length === 0) change.remove(keys.tombstone(userId));
-  await change.commit();
+  const waiting = await collectNewest(kv, keys.mailsOf(userId), { limit: 1, startId: null });
+  if (waiting.length === 0) lastStep.remove(tombstone.key);
+  await lastStep.commit();
 }
 
 /** Everything that lies below the account's id. A new kind of record that does belongs here. */

@@ -3,7 +3,7 @@
 // about a minute), every call has a deadline (call.ts), a commit happens once (receipts.ts), and none takes more
 // checks than the smallest backend allows.
 
-import { type CallStore, createCallStore, StoreUnavailable } from "./call.ts";
+import { type CallStore, createCallStore, type Stopwatch, StoreUnavailable } from "./call.ts";
 import { type CommitOnce, createCommitOnce } from "./receipts.ts";
 
 export { StoreUnavailable };
@@ -40,7 +40,7 @@ type EntriesOf<Keys extends readonly Key<unknown>[]> = {
 /** All that the rest of the server may ask of the store. */
 export interface Kv {
   find<Value>(key: Key<Value>): Promise<Entry<Value>>;
-  /** One snapshot of at most ten keys. */
+  /** One snapshot of at most KEYS_MAX keys. */
   findMany<const Keys extends readonly Key<unknown>[]>(keys: Keys): Promise<EntriesOf<Keys>>;
   collect<Value>(prefix: Key<Value>, options: CollectOptions): Promise<Page<Value>>;
   change(): Change;
@@ -73,7 +73,8 @@ export interface Change {
 
 /** Ten fit, and one is for the receipt. */
 const CHECKS_MAX = 9;
-const KEYS_MAX = 10;
+/** Keys that one snapshot reads. */
+export const KEYS_MAX = 10;
 const CONTENTION_TRIES_MAX = 40;
 /** Slack after `expiresAtMs` before the store may sweep: the clocks of two instances differ a little. */
 const SWEEP_SLACK_MS = 5_000;
@@ -81,11 +82,17 @@ const SWEEP_SLACK_MS = 5_000;
 export interface KvOptions {
   /** An answer can get lost then, though what was asked has happened. */
   readonly isOverNetwork?: boolean;
+  /** By which the deadline of a call is measured (default: the time that passes). */
+  readonly stopwatch?: Stopwatch | undefined;
 }
 
 /** Wraps an open Deno KV. `nowMs` decides what has expired. */
-export function createKv(db: Deno.Kv, nowMs: () => number, { isOverNetwork = false }: KvOptions = {}): Kv {
-  const callStore = createCallStore();
+export function createKv(
+  db: Deno.Kv,
+  nowMs: () => number,
+  { isOverNetwork = false, stopwatch }: KvOptions = {},
+): Kv {
+  const callStore = createCallStore(stopwatch);
   const commitOnce = isOverNetwork
     ? createCommitOnce(db)
     : async (operation: Deno.AtomicOperation) => (await operation.commit()).ok;

@@ -7,9 +7,11 @@ import type { Policy, PolicyName } from "../policy.ts";
 import { createTurns } from "../turns.ts";
 import { charge, refund, type Standing, weigh, type WindowStanding } from "../window.ts";
 import { addAuditEvents, type AuditDeps, type AuditDraft } from "./audit.ts";
+import { NOBODY } from "./audit_places.ts";
 import { anyone, type Client, owner } from "./client.ts";
 import { keys, type WindowRecord } from "./keys.ts";
-import { LOST, untilCommitted } from "./kv.ts";
+import { isPresent, LOST, untilCommitted } from "./kv.ts";
+import { userSubject } from "./subjects.ts";
 
 /** Who counts under a policy. `subject` becomes part of a key: an id, or a hash of an address or network. */
 export interface Subject {
@@ -17,13 +19,18 @@ export interface Subject {
   readonly subject: string;
   /** The account it stands for; null when that is a network or a challenge, or nobody's address. */
   readonly userId: string | null;
+  /** Whoever asks has only named it, and is told when it refuses, but never how much others have left of it. */
+  readonly isOnlyNamed?: boolean;
 }
 
 /** The answer to one request. */
 export interface Verdict {
   /** Null when the request is admitted. */
   readonly refusal: Refusal | null;
-  /** One for each window of each policy, in the order asked; of several subjects the one with the least room. */
+  /**
+   * One for each window of each policy, in the order asked; of several subjects the one with the least room, and none of
+   * those that are only named.
+   */
   readonly quotas: readonly Quota[];
 }
 
@@ -47,8 +54,8 @@ export interface Quota {
 export interface Limits {
   /**
    * Admits a request of `client` for all its subjects, or refuses it and takes nothing from any. Policies that are off
-   * admit. At most four subjects. Who takes the last permit of a window is in the audit trail, once in that window.
-   * Throws StoreUnavailable when the store does not decide: nothing is admitted then.
+   * admit. At most four subjects; three, if one is an account itself. Who takes the last permit of a window is in the
+   * audit trail, once in that window. Throws StoreUnavailable when the store does not decide: nothing is admitted then.
    */
   admit(subjects: readonly Subject[], client: Client): Promise<Verdict>;
 }
@@ -84,6 +91,7 @@ interface Named {
   readonly id: string;
   readonly name: PolicyName;
   readonly userId: string | null;
+  readonly isOnlyNamed: boolean;
   readonly policy: Policy;
   readonly key: ReturnType<typeof keys.window>;
 }
@@ -115,10 +123,11 @@ interface Decision {
 /** A subject that is named twice counts once. */
 function nameOnce(subjects: readonly Subject[], policies: Readonly<Record<PolicyName, Policy>>): Named[] {
   const named = new Map<string, Named>();
-  for (const { policy: name, subject, userId } of subjects) {
+  for (const { policy: name, subject, userId, isOnlyNamed = false } of subjects) {
     const id = `${name} ${subject}`;
     const policy = policies[name];
-    if (policy.length > 0) named.set(id, { id, name, userId, policy, key: keys.window(name, subject) });
+    const key = keys.window(name, subject);
+    if (policy.length > 0) named.set(id, { id, name, userId, isOnlyNamed, policy, key });
   }
   return [...named.values()];
 }
@@ -131,26 +140,40 @@ function decideFromLeases(asked: readonly Asked[], nowMs: number): Decision | nu
 
 function decideInStore(deps: LimitDeps, asked: readonly Asked[], client: Client): Promise<Decision> {
   const { kv } = deps;
+  const accountId = asked.find(isAccount)?.userId ?? NOBODY;
   let current = asked;
   return untilCommitted(async () => {
-    const entries = await kv.findMany(current.map(({ key }) => key));
+    const [account, ...entries] = await kv.findMany([
+      keys.user(accountId),
+      ...current.map(({ key }) => key),
+    ]);
     const nowMs = kv.nowMs();
     const decision = decide(
       current.map((one, index) => see(one, entries[index]?.value ?? null, nowMs)),
       nowMs,
     );
     const change = kv.change();
-    for (const [index, { written }] of decision.outcomes.entries()) {
+    // A deletion that came in between has removed the counts of its account already: there must be none after it.
+    const isThere = isPresent(account);
+    if (isThere) change.check(account);
+    let isWritten = false;
+    for (const [index, outcome] of decision.outcomes.entries()) {
       const entry = entries[index];
-      if (written && entry) change.check(entry).set(entry.key, written);
+      if (!outcome.written || !entry || isAccount(outcome) && !isThere) continue;
+      change.check(entry).set(entry.key, outcome.written);
+      isWritten = true;
     }
-    const isWritten = decision.outcomes.some(({ written }) => written !== null);
     await addAuditEvents(deps, change, decision.outcomes.flatMap((outcome) => eventsOf(outcome, client)));
     if (!isWritten || await change.commit()) return decision;
     // A network store may call a commit lost that happened. What it refunded must not be refunded again.
     current = current.map((one) => ({ ...one, lease: one.lease && { ...one.lease, unused: 0 } }));
     return LOST;
   });
+}
+
+/** Whether its count is kept by the id of an account, and so goes with it. A request has one account at most. */
+function isAccount({ userId, key }: Named): boolean {
+  return userId !== null && key.path.at(-1) === userSubject(userId);
 }
 
 function see(asked: Asked, stored: WindowRecord | null, nowMs: number): Sight {
@@ -234,7 +257,7 @@ function eventsOf({ name, userId, windows, isReached = false }: Outcome, client:
 
 function quotasOf(outcomes: readonly Outcome[], nowMs: number): Quota[] {
   const tightest = new Map<string, Quota>();
-  for (const { name, windows } of outcomes) {
+  for (const { name, windows } of outcomes.filter(({ isOnlyNamed }) => !isOnlyNamed)) {
     for (const { limit, windowMs, remaining, freesAtMs } of windows) {
       const quota = {
         policy: name,
