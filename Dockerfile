@@ -39,6 +39,8 @@ RUN chown root:root /deno-dir && install --directory --owner=deno --group=deno -
 USER deno
 VOLUME /data
 ENV APP_ENV=production KV_PATH=/data/latchkey.kv
+# Large blocks go back to the system: src/cli/launch.ts says which.
+ENV MALLOC_MMAP_THRESHOLD_=4194304
 EXPOSE 8000
 HEALTHCHECK --start-period=10s --interval=30s --timeout=5s CMD ["deno", "eval", "--no-config", \
   "const port = Deno.env.get('PORT') || 8000; \
