@@ -24,6 +24,8 @@ import { registerUsers } from "./routes/users.ts";
 import { toFaults } from "./validation.ts";
 
 const CSP = "Content-Security-Policy";
+/** For who follows the address that the server has told. */
+const WAY_IN = { detail: "Operations begin with /api/v1; /docs describes them" };
 const HSTS = "max-age=63072000; includeSubDomains";
 
 /** Answers every request; give the whole ServeHandlerInfo as the second argument of `fetch`. */
@@ -68,6 +70,8 @@ export function createApp(deps: Deps): App {
     // Tokens and personal data: nothing under /api is for a cache.
     c.header("Cache-Control", "no-store");
     await next();
+    // Nobody reads what hono leaves out of the answer to HEAD: an answer in pieces must not wait for it.
+    if (c.req.method === "HEAD") await c.res.body?.cancel();
   });
 
   registerRegistration(app, deps);
@@ -80,13 +84,17 @@ export function createApp(deps: Deps): App {
   registerAudit(app, deps);
   registerService(app, deps);
 
-  app.notFound((c) => refuse(c, deps, new Problem("route_unknown")));
+  app.notFound((c) => refuse(c, deps, new Problem("route_unknown", isDoorway(c.req.path) ? WAY_IN : {})));
   app.onError((error, c) => {
     const problem = toProblem(error);
     if (problem.cause !== undefined) logCause(deps, c.var.requestId, problem);
     return refuse(c, deps, problem);
   });
   return app;
+}
+
+function isDoorway(path: string): boolean {
+  return /^\/(api(\/v1)?\/?)?$/.test(path);
 }
 
 /** Every error answer of the app is made here. */

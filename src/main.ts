@@ -3,6 +3,8 @@
 import type { App } from "./app_env.ts";
 import { banner } from "./banner.ts";
 import { type Config, readConfig } from "./config.ts";
+import { examineSettings } from "./doctor/settings.ts";
+import { readDotEnv } from "./dot_env.ts";
 import { runEntry, StartFault, stopWhenAsked } from "./entry.ts";
 import { readEnvironment } from "./environment.ts";
 import { startJobs } from "./jobs.ts";
@@ -15,14 +17,15 @@ import { openServerStore } from "./store/open.ts";
 /** Gives files back before the next ones are asked for. */
 const RELISTEN_DELAY_MS = 100;
 
-if (import.meta.main) await runEntry(readConfig(await readEnvironment()), serve);
+if (import.meta.main) await runEntry(async () => readConfig(await readEnvironment()), serve);
 
 async function serve(config: Config, log: Log): Promise<void> {
   const isMarked = await hasMark(config.kvPath);
   const store = await openServerStore(config.kvPath);
   if (isMarked) await requireSameStore(store.db, config.kvPath);
   const server = await createServer(config, store, log);
-  const http = listen(config, server.app, log);
+  const doubts = examineSettings(config, await readDotEnv()).filter(({ isWell }) => !isWell);
+  const http = listen(config, server.app, { log, warnings: doubts.map(({ text }) => text) });
   const jobs = startJobs(server.deps);
   // Unpacking the list of common passwords takes a moment: now, rather than in somebody's registration.
   void import("./password/dictionary.ts");
@@ -47,7 +50,11 @@ async function requireSameStore(db: Deno.Kv, path: string | null): Promise<void>
  * Listens until it is shut down. At the limit of open files Deno stops listening, and the process would end as if all
  * were well: instead it lets go of every connection, since they hold the files, and listens again.
  */
-function listen(config: Config, app: App, log: Log): Pick<Deno.HttpServer, "shutdown"> {
+function listen(
+  config: Config,
+  app: App,
+  { log, warnings }: { readonly log: Log; readonly warnings: readonly string[] },
+): Pick<Deno.HttpServer, "shutdown"> {
   const { host: hostname, port } = config;
   let http: Deno.HttpServer<Deno.NetAddr>;
   const open = (port: number, onListen: (address: Deno.NetAddr) => void): void => {
@@ -61,7 +68,10 @@ function listen(config: Config, app: App, log: Log): Pick<Deno.HttpServer, "shut
     });
   };
   try {
-    open(port, (address) => banner(config, { port: address.port, isMailbox: config.smtp === null }));
+    open(
+      port,
+      (address) => banner(config, { port: address.port, isMailbox: config.smtp === null, warnings }),
+    );
   } catch (error) {
     if (error instanceof Deno.errors.AddrInUse) {
       throw new StartFault(`Port ${port} is taken: stop what listens there, or set PORT`);

@@ -22,8 +22,8 @@ export interface PasswordFault {
 export interface PasswordContext extends Identity {
   /** Characters, 8 to 128. */
   readonly lengthMin: number;
-  /** Anchored at both ends: config.ts sees to it. */
-  readonly pattern: RegExp | null;
+  /** Of a regular expression (flag `u`) that the password must match as a whole. */
+  readonly pattern: string | null;
 }
 
 /** Unicode code points after NFC. */
@@ -62,10 +62,10 @@ export async function passwordFault(
       message: `A password has at most ${PASSWORD_LENGTH_MAX} characters. Choose a shorter one`,
     };
   }
-  if (context.pattern && !context.pattern.test(password)) {
+  if (context.pattern !== null && !isWholeMatch(password, context.pattern)) {
     return {
       code: "password_pattern",
-      message: `Passwords of this service have the form ${context.pattern.source}. Choose one of that form`,
+      message: `Passwords of this service have the form ${context.pattern}. Choose one of that form`,
     };
   }
   const { isCommon } = await import("./password/dictionary.ts");
@@ -78,6 +78,10 @@ export async function passwordFault(
   }
   const part = likenessOf(password, context);
   return part && { code: `password_like_${part}`, message: LIKENESS_MESSAGES[part] };
+}
+
+function isWholeMatch(text: string, pattern: string): boolean {
+  return new RegExp(`^(?:${pattern})$`, "u").test(text);
 }
 
 /** False for control characters, which no keyboard repeats reliably, and for halves of surrogate pairs. */

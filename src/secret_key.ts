@@ -8,14 +8,26 @@ import { isOverNetwork, StoreFault } from "./store/open.ts";
 
 /** SECRET_KEY, or the kept one of a development server. A store in memory has one for as long as it lives. */
 export async function readSecretKey(
-  { secretKey, kvPath }: Pick<Config, "secretKey" | "kvPath">,
+  config: Pick<Config, "secretKey" | "kvPath">,
 ): Promise<string> {
-  if (secretKey !== null) return secretKey;
+  const { kvPath } = config;
+  const found = await findSecretKey(config);
+  if (found !== null) return found;
   if (kvPath === ":memory:") return randomText(32);
-  const path = isOverNetwork(kvPath) ? "./data/secret_key" : `${kvPath}.secret`;
   // A store elsewhere has made no folder here.
   if (isOverNetwork(kvPath)) await Deno.mkdir("./data", { recursive: true, mode: 0o700 });
-  return await readKept(path) ?? await keepFirst(path, randomText(32));
+  return await keepFirst(keptPath(kvPath), randomText(32));
+}
+
+/** The same, but none is made: null when there is none yet. */
+export async function findSecretKey(
+  { secretKey, kvPath }: Pick<Config, "secretKey" | "kvPath">,
+): Promise<string | null> {
+  return secretKey ?? await readKept(keptPath(kvPath));
+}
+
+function keptPath(kvPath: string | null): string {
+  return isOverNetwork(kvPath) ? "./data/secret_key" : `${kvPath}.secret`;
 }
 
 async function readKept(path: string): Promise<string | null> {

@@ -33,6 +33,8 @@ Deno.test("backup beside a writing server holds every note acknowledged before i
   assert.equal(modeOf(backup), 0o600);
   assert.deepEqual(namesIn(site.folder), ["backup.kv", "data"]);
 
+  // Brought from elsewhere it may have any mode.
+  await Deno.chmod(backup, 0o644);
   assert.match(
     await requireTask(site, "restore", [backup], { settings: SETTINGS }),
     /is the store of .*kept as/s,
@@ -79,7 +81,8 @@ Deno.test("restore brings back what was there; with --end-sessions nobody is sig
     assert.equal((await site.call(readMe, { token })).status, 200);
   });
   await t.step("without the option", async () => {
-    await server.stop();
+    // So that what came last stands in the log.
+    await server.kill();
     await requireTask(site, "restore", [backup], { settings: SETTINGS });
     server = await site.startServer(SETTINGS);
     assert.equal((await site.call(readMe, { token })).status, 200);
@@ -135,7 +138,7 @@ Deno.test("restore refuses what is no store of ours, and leaves the store alone"
       name: "another SECRET_KEY",
       args: ["backup.kv"],
       settings: otherKey,
-      says: /made under another SECRET_KEY/,
+      says: /made under another SECRET_KEY: set that one, .*export SECRET_KEY=\$\(cat /,
     },
     { name: "a file that is not there", args: ["gone.kv"], says: /There is no file \S+gone\.kv/ },
     { name: "a folder", args: ["data"], says: /data cannot be copied/ },
@@ -159,6 +162,27 @@ Deno.test("restore refuses what is no store of ours, and leaves the store alone"
       assert.deepEqual(await Deno.readFile(site.storePath), store);
     });
   }
+});
+
+Deno.test("restore with the key of a development server: the one that is there, and none is made up", async () => {
+  await using site = await createSite();
+  const server = await site.startServer();
+  await server.stop();
+  const backup = `${site.folder}/backup.kv`;
+  await requireTask(site, "backup", [backup]);
+  await requireTask(site, "restore", [backup]);
+
+  const elsewhere = { KV_PATH: `${site.folder}/drill/latchkey.kv` };
+  const { status, stderr } = await runTask(site, "restore", [backup], { settings: elsewhere });
+  assert.equal(status, 1);
+  assert.match(
+    stderr,
+    /^SECRET_KEY is missing: set the one that \S+ was made under\. A development server keeps it /,
+  );
+  assert(!namesIn(site.folder).includes("drill"));
+  const SECRET_KEY = (await Deno.readTextFile(`${site.storePath}.secret`)).trim();
+  await requireTask(site, "restore", [backup], { settings: { ...elsewhere, SECRET_KEY } });
+  assert.deepEqual(namesIn(`${site.folder}/drill`), ["latchkey.kv", "latchkey.kv.lock"]);
 });
 
 Deno.test("backup says what is wrong in a sentence, and writes nothing", async (t) => {

@@ -73,7 +73,7 @@ Deno.test("doctor says of each fault what to do", async (t) => {
     assertEach(faults, [
       /^settings: APP_ENV is development, yet PUBLIC_URL is https:.*set APP_ENV=production/,
       /^files: \S+latchkey\.kv has mode 644, .*`chmod 600 \S+latchkey\.kv`/,
-      /^keys: SECRET_KEY is not the one that this store was made with: set that one again/,
+      /^keys: SECRET_KEY is not the one that this store was made with: set that one again, or restore/,
       /^mail: 127\.0\.0\.1, port \d+: .*ECONNREFUSED.*See SMTP_URL/,
       /^proxy: .*TRUST_PROXY is 0.*Set TRUST_PROXY/,
     ]);
@@ -118,6 +118,11 @@ Deno.test("doctor tells a server that PUBLIC_URL does not lead to from one with 
   await t.step("another store", async () => {
     const { faults } = await examine(site, { SECRET_KEY, PUBLIC_URL: other.url });
     assertEach(faults, [/^address: \S+ leads to a server with another store: see PUBLIC_URL and KV_PATH$/]);
+  });
+  await t.step("no store to tell by", async () => {
+    const settings = { PUBLIC_URL: other.url, KV_PATH: `${site.folder}/none/latchkey.kv` };
+    const printed = await requireTask(site, "doctor", [], { settings });
+    assert.match(printed, /^ok {3}address: a Latchkey answers at \S+; without a store there is no telling/m);
   });
   await t.step("nothing there", async () => {
     const { faults } = await examine(site, { SECRET_KEY, PUBLIC_URL: `http://127.0.0.1:${freePort()}` });

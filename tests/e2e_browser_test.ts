@@ -78,6 +78,30 @@ Deno.test("docs: a token that is filled in stays for every Send, and no longer t
   assert.equal((await send(page, site, readMe, {})).status, 401);
 });
 
+Deno.test("docs: on a phone an operation can be sent", async () => {
+  await using site = await createSite();
+  await requireViewer();
+  await site.startServer();
+  await using browser = await openBrowser();
+  await using visit = await browser.visit(site, { colorScheme: "light", viewport: PHONE });
+  const { page } = visit;
+  await page.goto(`${site.url}/docs`);
+  await untilDrawn(page);
+  const dialog = await openDialog(page, register);
+  const button = dialog.getByRole("button", { name: "Send post request" });
+  await button.waitFor();
+  // The dialog slides in.
+  await eventually("Send is where a thumb reaches it", async () => {
+    const box = await button.boundingBox();
+    return box !== null && box.x >= 0 && box.x + box.width <= PHONE.width;
+  }, { limitMs: 5_000 });
+  await page.screenshot({ path: pictureFile(site, "docs_send_phone"), animations: "disabled" });
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+  assert.equal((await send(page, site, register, {})).status, 202);
+  assert.deepEqual(visit.faults, []);
+});
+
 Deno.test("docs: the parts of a path are filled in", async () => {
   await using site = await createSite();
   await requireViewer();

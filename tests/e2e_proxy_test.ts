@@ -1,4 +1,4 @@
-// The nginx settings of the README, as they stand there, in a real nginx before a real server: slow clients are cut off
+// The nginx settings of openapi/operations.md, as they stand there, in a real nginx before a real server: slow clients are cut off
 // before the server hears of them, the client's address arrives, and what the client writes about it does not.
 
 import assert from "node:assert/strict";
@@ -6,9 +6,10 @@ import { Buffer } from "node:buffer";
 import { request } from "node:http";
 import { listSessions, login } from "../openapi/sessions.ts";
 import { PASSWORD, UNLIMITED } from "./harness.ts";
-import { createSite, eventually, freePort, REPOSITORY, type Site } from "./process.ts";
+import { createSite, eventually, freePort, type Site } from "./process.ts";
 import { connectRaw } from "./raw_connection.ts";
 import { signUpAt } from "./site_person.ts";
+import { readPage } from "./written_page.ts";
 
 /** The settings count in tens of seconds; the test in one. */
 const TIMEOUT = "1s";
@@ -19,7 +20,7 @@ const SPOOFED_ADDRESS = "203.0.113.7";
 const GET = "GET /health HTTP/1.1\r\nHost: auth.example.org\r\n";
 const POST = `POST ${login.path} HTTP/1.1\r\nHost: auth.example.org\r\nContent-Type: application/json\r\n`;
 
-Deno.test("proxy: nginx with the README's settings ends what is slow, and the server never hears of it", async (t) => {
+Deno.test("proxy: nginx with our settings ends what is slow, and the server never hears of it", async (t) => {
   await using site = await createSite();
   const server = await site.startServer({ ...UNLIMITED, TRUST_PROXY: "1" });
   await using proxy = await startProxy(site);
@@ -87,13 +88,13 @@ interface Proxy extends AsyncDisposable {
   readonly url: string;
 }
 
-/** nginx in the foreground, with nothing but the README's settings but for names, TLS and the length of a wait. */
+/** nginx in the foreground, with nothing but the page's settings but for names, TLS and the length of a wait. */
 async function startProxy(site: Site): Promise<Proxy> {
   const port = freePort();
   const folder = `${site.folder}/nginx`;
   await Deno.mkdir(folder);
-  const readme = await Deno.readTextFile(`${REPOSITORY}README.md`);
-  const settings = /^```nginx\n(.*?)^```$/ms.exec(readme)?.[1]
+  const page = await readPage("openapi/operations.md");
+  const settings = /^```nginx\n(.*?)^```$/ms.exec(page)?.[1]
     ?.replace("127.0.0.1:8000", `127.0.0.1:${site.port}`)
     .replace("listen 443 ssl", `listen 127.0.0.1:${port}`)
     .replaceAll(/^ *ssl_.*$/gm, "")

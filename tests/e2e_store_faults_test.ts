@@ -70,7 +70,7 @@ Deno.test("store faults: a server that may not use its store ends with one line 
     {
       name: "wrong token",
       settings: { ...storeSettings(store.url), DENO_KV_ACCESS_TOKEN: "wrong" },
-      line: /^The store http:\S+ cannot be opened: .*Invalid access token\.?\n$/,
+      line: /^The store http:\S+ cannot be opened: .*Invalid access token\. See DENO_KV_ACCESS_TOKEN\n$/,
     },
   ];
   for (const { name, settings, line } of cases) {

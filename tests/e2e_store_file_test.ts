@@ -24,12 +24,13 @@ const damages: readonly Damage[] = [
   {
     name: "cut off in the middle",
     inflict: async (path) => await Deno.truncate(path, (await Deno.stat(path)).size / 2 | 0),
-    line: /^The store \S+ cannot be opened: database disk image is malformed$/,
+    line:
+      /^The store \S+ cannot be opened: database disk image is malformed\. Restore a backup, or let KV_PATH/,
   },
   {
     name: "with another beginning",
     inflict: (path) => overwrite(path, 0, new TextEncoder().encode("Not a database")),
-    line: /^The store \S+ cannot be opened: file is not a database$/,
+    line: /^The store \S+ cannot be opened: file is not a database\. Restore a backup, or let KV_PATH/,
   },
   {
     name: "replaced by an empty store",
@@ -76,9 +77,19 @@ Deno.test("store file: pages without sense end the server, which writes nothing 
 const forbidden: readonly { name: string; file: string; mode: number; line: RegExp }[] = [
   { name: "a store to read only", file: "latchkey.kv", mode: 0o400, line: /^The store .* Permission denied/ },
   { name: "a store of somebody else", file: "latchkey.kv", mode: 0, line: /^The store .* Permission denied/ },
-  { name: "a folder to read only", file: ".", mode: 0o500, line: /^The store .* readonly database$/ },
+  {
+    name: "a folder to read only",
+    file: ".",
+    mode: 0o500,
+    line: /^The store .* readonly database\. KV_PATH must name/,
+  },
   { name: "a folder of somebody else", file: ".", mode: 0, line: /^The store .* Permission denied/ },
-  { name: "a lock of somebody else", file: "latchkey.kv.lock", mode: 0, line: /Permission denied.*\.lock'$/ },
+  {
+    name: "a lock of somebody else",
+    file: "latchkey.kv.lock",
+    mode: 0,
+    line: /Permission denied.*\.lock'\. KV_PATH must name/,
+  },
   {
     name: "a key of somebody else",
     file: "latchkey.kv.secret",

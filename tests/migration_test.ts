@@ -6,6 +6,8 @@ import type { RouteConfig, z } from "@hono/zod-openapi";
 import { isProblemCode, Problem, problemTable } from "../openapi/problem.ts";
 import { readConfig, settings } from "../src/config.ts";
 import { createHasher } from "../src/hasher.ts";
+import { ANYBODY } from "../src/new_password.ts";
+import { passwordFault } from "../src/password.ts";
 import { PASSWORD } from "./harness.ts";
 import { createSite } from "./process.ts";
 import { assertCommands, assertOperations, findRoute, readPage, spansOf } from "./written_page.ts";
@@ -149,12 +151,14 @@ Deno.test("migration: every setting it names is one, with a value that works", (
   assert.deepEqual(ours, same, "Defaults that the page tells of");
 });
 
-Deno.test("migration: the pattern against digits alone does what it says", () => {
+Deno.test("migration: the pattern against digits alone does what it says", async () => {
   const [, pattern = ""] = /`PASSWORD_PATTERN=([^`]+)`/.exec(page) ?? [];
   const result = readConfig({ PASSWORD_PATTERN: pattern });
   assert("config" in result);
-  assert.equal(result.config.passwordPattern?.test("12345678"), false);
-  assert.equal(result.config.passwordPattern?.test("1234567x"), true);
+  const { appName, passwordLengthMin: lengthMin, passwordPattern } = result.config;
+  const context = { ...ANYBODY, appName, lengthMin, pattern: passwordPattern };
+  assert.equal((await passwordFault("48271993", context))?.code, "password_pattern");
+  assert.equal(await passwordFault("4827199x", context), null);
 });
 
 Deno.test("migration: every command is a task, and takes the options that the page gives it", async () => {

@@ -15,7 +15,7 @@ const ANN: PasswordContext = {
   pattern: null,
 };
 const NOBODY: PasswordContext = { ...ANN, username: null, name: null };
-const EIGHT_DIGITS: PasswordContext = { ...ANN, pattern: /^(?:\d{8})$/u };
+const EIGHT_DIGITS: PasswordContext = { ...ANN, pattern: "\\d{8}" };
 
 const refused: Record<PasswordFaultCode, string[]> = {
   password_unreadable: [
@@ -136,6 +136,16 @@ Deno.test.each([
   { password: "48274827", code: "password_common" },
 ])("passwordFault under a pattern of eight digits: $password", async ({ password, code }) => {
   assert.equal((await passwordFault(password, EIGHT_DIGITS))?.code, code);
+});
+
+Deno.test("passwordFault tells the pattern as the operator wrote it, and matches it as a whole", async () => {
+  const context = { ...ANN, pattern: "\\d{8}|[a-z/]+" };
+  const { code, message } = await passwordFault("4827199300", context) ?? {};
+  assert.equal(code, "password_pattern");
+  assert.equal(
+    message,
+    "Passwords of this service have the form \\d{8}|[a-z/]+. Choose one of that form",
+  );
 });
 
 Deno.test("passwordFault knows no likeness to a name or username that is not there", async () => {

@@ -8,8 +8,9 @@ import { examineFiles } from "../doctor/files.ts";
 import { type Finding, toFix, well } from "../doctor/finding.ts";
 import { examineHasher } from "../doctor/hashing.ts";
 import { examineMail } from "../doctor/mail.ts";
-import { examineSettings } from "../doctor/settings.ts";
+import { examineDotEnv, examineSettings } from "../doctor/settings.ts";
 import { examineClock, examineKeys, examineStore } from "../doctor/store.ts";
+import { readDotEnv } from "../dot_env.ts";
 import { readEnvironment } from "../environment.ts";
 import { readSecretKey } from "../secret_key.ts";
 import { createSecrets } from "../secrets.ts";
@@ -40,15 +41,17 @@ async function examineAll(): Promise<void> {
     for (const { isWell, topic, text } of findings) say(`${isWell ? "ok " : "FIX"}  ${topic}: ${text}`);
   };
 
+  const dotEnv = await readDotEnv();
   const result = readConfig(await readEnvironment());
   if ("faults" in result) {
-    await report("settings", () => result.faults.map((fault) => toFix("settings", fault)));
+    const findings = result.faults.map((fault) => toFix("settings", fault));
+    await report("settings", () => [...findings, ...examineDotEnv(dotEnv)]);
     throw new ToolFault(
       "The rest can only be looked at once the settings are read: fix these, then ask again.",
     );
   }
   const { config } = result;
-  await report("settings", () => examineSettings(config));
+  await report("settings", () => examineSettings(config, dotEnv));
   await report("files", () => examineFiles(config.kvPath));
   const { kv, finding } = await openStore(config);
   await report("store", () => kv ? examineOpenStore(config, kv) : [finding]);

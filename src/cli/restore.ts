@@ -1,15 +1,15 @@
 // `deno task restore FILE`: puts a backup where the store is, once it is proved to be one of ours that this SECRET_KEY
 // opens. No server may run. The store that was there is kept beside it.
 
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { openKeyring, WrongSecretKey } from "../keyring.ts";
-import { readSecretKey } from "../secret_key.ts";
+import { findSecretKey } from "../secret_key.ts";
 import { createSecrets, type Secrets } from "../secrets.ts";
 import { insertAuditEvent } from "../store/audit.ts";
 import { provePages, removeStore, swapStore } from "../store/backup.ts";
 import { OPERATOR } from "../store/client.ts";
 import { createKv, type Kv } from "../store/kv.ts";
-import { connect, isFile, lockStore } from "../store/open.ts";
+import { connect, isFile, lockStore, makeFolder } from "../store/open.ts";
 import { migrateStore, requireMarker } from "../store/schema.ts";
 import { removeAllSessions } from "../store/sessions.ts";
 import { rfc3339 } from "../user_view.ts";
@@ -25,6 +25,10 @@ const HELP = `Puts the backup FILE where the store is. Stop the server first.
 
 Nothing happens unless FILE is a whole store of Latchkey, not of a newer version, made under this SECRET_KEY. The store
 that was there is kept beside it, under its name and \`.before-restore-\` with the time; remove it when all is well.`;
+
+/** Nobody ever set the key of a development server. */
+const KEPT_KEY = "A development server keeps it beside its store: " +
+  "export SECRET_KEY=$(cat data/latchkey.kv.secret)";
 
 if (import.meta.main) {
   if (Deno.args.includes("--help")) say(HELP);
@@ -46,7 +50,12 @@ async function restore(): Promise<void> {
   }
   if (resolve(path) === resolve(kvPath)) throw new ToolFault(`${path} is the store itself`);
 
-  await Deno.mkdir(dirname(kvPath), { recursive: true, mode: 0o700 });
+  const secretKey = await findSecretKey(config);
+  // One that is made here would not be the one of FILE.
+  if (secretKey === null) {
+    throw new ToolFault(`SECRET_KEY is missing: set the one that ${path} was made under. ${KEPT_KEY}`);
+  }
+  await makeFolder(kvPath);
   const lock = await lockStore(kvPath);
   if (!lock) throw new ToolFault(`A Latchkey server runs on the store ${kvPath}: stop it first`);
   const draft = `${kvPath}.restoring`;
@@ -56,7 +65,7 @@ async function restore(): Promise<void> {
     const kv = createKv(await connect(draft), Date.now);
     await requireMarker(kv, { name: path });
     await migrateStore(kv, { name: path });
-    const secrets = createSecrets(await readSecretKey(config));
+    const secrets = createSecrets(secretKey);
     await requireOpenKeys(kv, secrets, { path });
     const deps = { kv, secrets, config };
     await insertAuditEvent(deps, { type: "store_restored", actor: OPERATOR, userId: null });
@@ -103,6 +112,6 @@ async function requireOpenKeys(
     await openKeyring(kv, secrets);
   } catch (error) {
     if (!(error instanceof WrongSecretKey)) throw error;
-    throw new ToolFault(`${path} was made under another SECRET_KEY: set that one, then restore`);
+    throw new ToolFault(`${path} was made under another SECRET_KEY: set that one, then restore. ${KEPT_KEY}`);
   }
 }

@@ -76,7 +76,13 @@ async function examineIdentity(publicUrl: string, kv: Kv | null): Promise<Findin
   const published = await ask(`${publicUrl}/.well-known/jwks.json`, keySet);
   const known = kv ? (await collectSigningKeys(kv)).map(({ kid }) => kid) : [];
   if (published.fault !== null) return toFix("address", `${publicUrl} shows no keys: ${published.fault}`);
-  const isSame = known.length === 0 || published.value.keys.some(({ kid }) => known.includes(kid));
+  if (known.length === 0) {
+    return well(
+      "address",
+      `a Latchkey answers at ${publicUrl}; without a store there is no telling whether it is this one`,
+    );
+  }
+  const isSame = published.value.keys.some(({ kid }) => known.includes(kid));
   return isSame
     ? well("address", `${publicUrl} leads to this server`)
     : toFix("address", `${publicUrl} leads to a server with another store: see PUBLIC_URL and KV_PATH`);

@@ -32,6 +32,7 @@ export async function examineMail(
     html: `<p>This is a test mail from ${appName} at ${publicUrl}. Its mail settings work.</p>`,
     code: null,
   });
+  await mailer.hangUp();
   return [
     server,
     delivery.outcome === "sent"

@@ -42,9 +42,7 @@ export async function examineKeys(kv: Kv, secrets: Secrets): Promise<Finding[]> 
     return [well("keys", `${kid} signs since ${rfc3339(since)}${older}`)];
   } catch (error) {
     if (!(error instanceof WrongSecretKey)) throw error;
-    return [
-      toFix("keys", `${error.message}: set that one again, or restore the backup that belongs to this one`),
-    ];
+    return [toFix("keys", error.message)];
   }
 }
 

@@ -40,7 +40,11 @@ const VIEWER_SETTINGS = {
     /* A link moves the focus to its section, which then had a frame around it. */
     section[tabindex="-1"]:focus-visible { outline: none; }
     /* On a phone it covered the address that a request is sent to. */
-    @media (max-width: 767px) { .scalar-sidebar-toggle { display: none; } }
+    @media (max-width: 767px) {
+      .scalar-sidebar-toggle { display: none; }
+      /* Send lay beyond the edge: what stands around it was as wide as its longest line. */
+      .scalar-client main > * { min-width: 0; }
+    }
   `,
 } as const;
 
