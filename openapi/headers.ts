@@ -21,7 +21,9 @@ export const headerComponents = {
     example: "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10",
   },
   "RateLimit-Policy": {
-    description: "The limits that count this request: `q` requests in any `w` seconds (IETF httpapi draft).",
+    description:
+      "The limits that count this request: `q` requests in any `w` seconds (IETF httpapi draft). Those of an address that " +
+      "the request only names are not among them: they would tell what others did.",
     schema: { type: "string", maxLength: 1024, pattern: structuredList('"[a-z0-9_-]+";q=[0-9]+;w=[0-9]+') },
     example: '"login";q=5;w=60, "anonymous";q=100;w=86400',
   },

@@ -78,7 +78,7 @@ export const SignInReport = z.object({
   }),
   limits: z.array(LimitInForce).max(100).openapi({ description: "The limits that refuse now." }),
   long_codes_until: time(
-    "Until then mailed codes have ten characters, because there were ten wrong guesses in a day; null otherwise.",
+    "Until then mailed codes have ten characters, because fewer than five of a day's ten wrong guesses are left; null otherwise.",
   ).nullable(),
   mails: z.array(Mail).max(20).openapi({
     description: "The last twenty mails to the account, newest first, with what became of them.",

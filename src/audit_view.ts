@@ -22,16 +22,22 @@ export function viewAuditEvent(event: AuditEventRecord): z.output<typeof AuditEv
   };
 }
 
-/** The same as one who took part in it may see it: nothing of whoever else did. */
+/**
+ * The same as one who took part in it may see it: nothing of whoever else did, and of a change to another address not
+ * whether its code left, which would tell whether somebody has that address.
+ */
 export function viewAuditEventFor(
   userId: string,
   event: AuditEventRecord,
 ): z.output<typeof AuditEvent> {
   const view = viewAuditEvent(event);
   const isByAnother = view.actor_id !== null && view.actor_id !== userId;
+  const { purpose } = event.details;
+  const isCodeElsewhere = purpose === "email_change" && /^code_(sent|withheld)$/.test(event.type);
   return {
     ...view,
     user_id: view.user_id === userId ? userId : null,
+    ...(isCodeElsewhere && { type: "code_sent", cause: null, details: { purpose } }),
     ...(isByAnother && { actor_id: null, ip: null, user_agent: null, request_id: null }),
   };
 }

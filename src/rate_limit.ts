@@ -10,6 +10,13 @@ import { Problem } from "./problem.ts";
 import type { Quota, Subject, Verdict } from "./store/limits.ts";
 import type { Client } from "./store/client.ts";
 import { isKnownNetwork } from "./store/sessions.ts";
+import {
+  addressSubject,
+  challengeSubject,
+  networkSubject,
+  signInSubject,
+  userSubject,
+} from "./store/subjects.ts";
 import { findUserIdByEmail } from "./store/users.ts";
 
 /** What is known of a request when its limits are asked: the body is parsed, but not validated. */
@@ -30,7 +37,10 @@ type Counted = Omit<Subject, "policy">;
 
 /** By client network. */
 export function byNetwork(policy: PolicyName): LimitRule {
-  return { policy, subjectOf: (_, { client }) => ({ subject: client.networkHash, userId: null }) };
+  return {
+    policy,
+    subjectOf: (_, { client }) => ({ subject: networkSubject(client.networkHash), userId: null }),
+  };
 }
 
 /** By the challenge that a code is tried against. */
@@ -39,12 +49,12 @@ export function byChallenge(policy: PolicyName): LimitRule {
     policy,
     subjectOf: ({ secrets }, { body }) => {
       const id = challengeIdField.safeParse(textMember(body, "challenge_id"));
-      return id.success ? { subject: secrets.mac("subject", id.data), userId: null } : null;
+      return id.success ? { subject: challengeSubject(secrets, id.data), userId: null } : null;
     },
   };
 }
 
-/** By the address in the body: the account, whether or not there is one. */
+/** By the address in the body, whether or not it has an account: so nobody is told how much of it is left. */
 export function byAddress(policy: PolicyName): LimitRule {
   return {
     policy,
@@ -52,19 +62,22 @@ export function byAddress(policy: PolicyName): LimitRule {
       const email = emailField.safeParse(textMember(body, "email"));
       if (!email.success) return null;
       const userId = await findUserIdByEmail(kv, email.data);
-      return { subject: secrets.mac("address", email.data), userId };
+      return { subject: addressSubject(secrets, email.data), userId, isOnlyNamed: true };
     },
   };
 }
 
 /** By the signed-in account. */
 export function byUser(policy: PolicyName): LimitRule {
-  return { policy, subjectOf: (_, { userId }) => userId === null ? null : { subject: userId, userId } };
+  return {
+    policy,
+    subjectOf: (_, { userId }) => userId === null ? null : { subject: userSubject(userId), userId },
+  };
 }
 
 /**
- * Sign-in attempts by account. Each network where the owner signed in lately has a count of its own, so that an
- * attack from elsewhere, which shares one, never keeps the owner out.
+ * Sign-in attempts by account: each network where the owner signed in lately has a count of its own. What is left of it
+ * is not told: it would tell which networks those are, and so that there is an account.
  */
 export const byLoginAccount: LimitRule = {
   policy: "login",
@@ -73,7 +86,8 @@ export const byLoginAccount: LimitRule = {
     if (!email.success) return null;
     const userId = await findUserIdByEmail(kv, email.data);
     const isKnown = await isKnownNetwork(kv, { userId: userId ?? "nobody", networkHash });
-    return { subject: secrets.mac("subject", email.data, isKnown ? networkHash : "elsewhere"), userId };
+    const subject = signInSubject(secrets, email.data, isKnown ? networkHash : null);
+    return { subject, userId, isOnlyNamed: true };
   },
 };
 

@@ -15,11 +15,18 @@ import { keys, type MailRecord, type SessionRecord, type UserRecord } from "./st
 import { collectLimitsInForce, type LimitInForce, type Suspect } from "./store/limits_in_force.ts";
 import { collectNewestMailsOf } from "./store/mail_lists.ts";
 import { collectKnownNetworks, collectSessions } from "./store/sessions.ts";
+import {
+  addressSubject,
+  guessSubject,
+  networkSubject,
+  signInSubject,
+  userSubject,
+} from "./store/subjects.ts";
 import { rfc3339 } from "./user_view.ts";
 
 type Report = z.output<typeof SignInReport>;
 type Label = Pick<Report["limits"][number], "scope" | "ip">;
-type Policy = Report["limits"][number]["policy"];
+type ReportedPolicy = Report["limits"][number]["policy"];
 
 /** What people do to get in, or fail to. */
 const ATTEMPTS: readonly AuditType[] = [
@@ -36,7 +43,7 @@ const ATTEMPTS: readonly AuditType[] = [
   "status_changed",
 ];
 const SHOWN_MAX = 20;
-/** Networks whose limits are looked at; each has four. */
+/** Networks whose limits are looked at; each has five. */
 const NETWORKS_MAX = 20;
 const WAITING_TOLERATED_MS = 60_000;
 
@@ -48,7 +55,10 @@ export async function reportSignIn(deps: Deps, user: UserRecord): Promise<Report
     collectSessions(kv, user.id),
     collectAuditEvents(kv, { userId: user.id, types: ATTEMPTS }, { limit: SHOWN_MAX, startId: null }),
     collectMailsTo(deps, user),
-    findGuessBudget(kv, secrets.mac("guesses", user.id)),
+    findGuessBudget(
+      kv,
+      guessSubject(secrets, { purpose: "password_reset", userId: user.id, email: user.email }),
+    ),
   ]);
   const events = attempts.items.filter(({ userId }) => userId === user.id);
   const networks = await collectNetworks(deps, user, {
@@ -104,20 +114,20 @@ function suspectsOf(
   { secrets }: Deps,
   { id, email }: UserRecord,
   networks: ReadonlyMap<string, string | null>,
-): Suspect<Policy, Label>[] {
+): Suspect<ReportedPolicy, Label>[] {
   const account: Label = { scope: "account", ip: null };
   const address: Label = { scope: "address", ip: null };
   return [
-    { policy: "login", subject: secrets.mac("subject", email, "elsewhere"), label: account },
-    { policy: "password", subject: id, label: account },
-    { policy: "user", subject: id, label: account },
-    { policy: "password_reset", subject: secrets.mac("address", email), label: address },
-    { policy: "mail", subject: secrets.mac("address", email), label: address },
-    ...[...networks].flatMap(([hash, ip]): Suspect<Policy, Label>[] => [
-      { policy: "login", subject: secrets.mac("subject", email, hash), label: { scope: "account", ip } },
+    { policy: "login", subject: signInSubject(secrets, email, null), label: account },
+    { policy: "password", subject: userSubject(id), label: account },
+    { policy: "user", subject: userSubject(id), label: account },
+    { policy: "password_reset", subject: addressSubject(secrets, email), label: address },
+    { policy: "mail", subject: addressSubject(secrets, email), label: address },
+    ...[...networks].flatMap(([hash, ip]): Suspect<ReportedPolicy, Label>[] => [
+      { policy: "login", subject: signInSubject(secrets, email, hash), label: { scope: "account", ip } },
       ...(["login", "otp", "password_reset", "anonymous"] as const).map((policy) => ({
         policy,
-        subject: hash,
+        subject: networkSubject(hash),
         label: { scope: "network" as const, ip },
       })),
     ]),
@@ -129,7 +139,7 @@ function findingsOf(
   { status, isEmailVerified }: UserRecord,
   { hasPassword, limits, events, mails, nowMs }: {
     readonly hasPassword: boolean;
-    readonly limits: readonly LimitInForce<Policy, Label>[];
+    readonly limits: readonly LimitInForce<ReportedPolicy, Label>[];
     readonly events: readonly AuditEventRecord[];
     readonly mails: readonly MailRecord[];
     readonly nowMs: number;

@@ -15,11 +15,10 @@ import {
   plan,
   STRANGER,
   type Told,
-  UNKNOWN_ID,
   WRONG_PASSWORD,
 } from "./audit_acts.ts";
 import { FROM, type Scene } from "./audit_scene.ts";
-import { type CallInput, PASSWORD } from "./harness.ts";
+import { type CallInput, PASSWORD, UNKNOWN_ID } from "./harness.ts";
 
 interface Limit {
   readonly name: string;

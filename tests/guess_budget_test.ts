@@ -4,11 +4,13 @@
 import assert from "node:assert/strict";
 import { requestAccountDeletion, requestEmailChange } from "../openapi/account.ts";
 import { confirmPasswordReset, requestPasswordReset, verifyPasswordResetOtp } from "../openapi/passwords.ts";
-import { resendOtp } from "../openapi/registration.ts";
-import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, startServer, UNLIMITED } from "./harness.ts";
+import { register, resendOtp, verifyOtp } from "../openapi/registration.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, PASSWORD, SECOND_MS, startServer, UNLIMITED } from "./harness.ts";
 import { otherThan, signUp, startReset } from "./person.ts";
 
 const ADA = "ada@example.org";
+const SHORT = /^\d{6}$/;
+const LONG = /^[0-9A-Z]{5}-[0-9A-Z]{5}$/;
 
 /** What a stranger does each hour with the codes that are open, the newest first: so many guesses at each. */
 const strategies: readonly { name: string; hours: readonly (readonly number[])[] }[] = [
@@ -36,7 +38,7 @@ for (
           if (asked.status !== 202) continue;
           const code = await server.codeFor(ADA);
           // Against a long code there is no hope: the stranger keeps to the short ones.
-          if (/^\d{6}$/.test(code)) open.unshift({ id: asked.body.challenge_id, code });
+          if (SHORT.test(code)) open.unshift({ id: asked.body.challenge_id, code });
         }
         const plan = hours[hour % hours.length] ?? [];
         for (const [index, { id, code }] of open.entries()) {
@@ -80,7 +82,7 @@ Deno.test("codes: a resend takes over what its challenge holds, and a right code
     server.clock.nowMs += MINUTE_MS;
     assert.equal((await server.call(resendOtp, { json: { challenge_id: challengeId } })).status, 202);
     const code = await server.codeFor(ADA);
-    assert.match(code, /^\d{6}$/, `round ${nth}`);
+    assert.match(code, SHORT, `round ${nth}`);
     const json = { challenge_id: challengeId, code };
     assert.equal((await server.call(verifyPasswordResetOtp, { json })).status, 200);
     server.clock.nowMs += SECOND_MS;
@@ -102,33 +104,69 @@ Deno.test("codes: a stranger who uses the day's guesses up ends no code of the o
   assert.equal((await server.call(verifyPasswordResetOtp, { json: old })).status, 200);
   server.clock.nowMs += HOUR_MS;
   const fresh = { challenge_id: await startReset(server, ADA), code: await server.codeFor(ADA) };
-  assert.match(fresh.code, /^[0-9A-Z]{5}-[0-9A-Z]{5}$/);
+  assert.match(fresh.code, LONG);
   const { status, body } = await server.call(verifyPasswordResetOtp, { json: fresh });
   assert.equal(status, 200);
   const json = { reset_token: body.reset_token, new_password: "seven-otters-paddle-41" };
   assert.equal((await server.call(confirmPasswordReset, { json })).status, 204);
 });
 
-Deno.test("codes: what the day has left is what a new code stands, and with nothing left it is long", async () => {
+Deno.test("codes: one that the day has fewer than five guesses left for is long, and stands five like any other", async () => {
+  for (const { made, code } of [{ made: 5, code: SHORT }, { made: 6, code: LONG }]) {
+    await using server = await startServer({ env: UNLIMITED });
+    const ada = await signUp(server);
+    const guessWrong = async (challengeId: string): Promise<number | undefined> => {
+      const json = { challenge_id: challengeId, code: otherThan(await server.codeFor(ADA)) };
+      return (await server.call(verifyPasswordResetOtp, { json })).body.attempts_remaining;
+    };
+    for (const times of [3, made - 3]) {
+      const challengeId = await startReset(server, ADA);
+      for (let nth = 0; nth < times; nth++) await guessWrong(challengeId);
+      server.clock.nowMs += 10 * MINUTE_MS;
+    }
+    server.clock.nowMs += 1;
+    await server.call(requestAccountDeletion, { token: ada.accessToken });
+    assert.match(await server.codeFor(ADA), code, "a deletion's");
+    const challengeId = await startReset(server, ADA);
+    assert.match(await server.codeFor(ADA), code, "a reset's");
+    const remaining: unknown[] = [];
+    for (let nth = 0; nth < 6; nth++) remaining.push(await guessWrong(challengeId));
+    assert.deepEqual(remaining, [4, 3, 2, 1, 0, undefined]);
+  }
+});
+
+Deno.test("codes: registrations of an address count for themselves, and hold nothing while they wait", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  const guessWrong = async (attempt: typeof verifyOtp | typeof verifyPasswordResetOtp, id: string) => {
+    for (let times = 0; times < 5; times++) {
+      await server.call(attempt, { json: { challenge_id: id, code: "000000" } });
+    }
+  };
+  for (let nth = 0; nth < 2; nth++) await guessWrong(verifyPasswordResetOtp, await startReset(server, ADA));
+  const begin = async (): Promise<{ readonly challenge_id: string; readonly code: string }> => {
+    server.clock.nowMs += 1;
+    const { body } = await server.call(register, { json: { email: ADA, password: PASSWORD } });
+    return { challenge_id: body.challenge_id, code: await server.codeFor(ADA) };
+  };
+  const waiting = [await begin(), await begin(), await begin()];
+  for (const { code } of waiting) assert.match(code, SHORT);
+  for (const { challenge_id } of waiting.slice(0, 2)) await guessWrong(verifyOtp, challenge_id);
+  const late = await begin();
+  assert.match(late.code, LONG);
+  assert.equal((await server.call(verifyOtp, { json: late })).status, 201);
+  await startReset(server, ADA);
+  assert.match(await server.codeFor(ADA), SHORT, "the account has made none");
+});
+
+Deno.test("codes: resets that are asked for at the same moment share what the day has left", async () => {
   await using server = await startServer({ env: UNLIMITED });
   await signUp(server);
-  const guessWrong = async (id: string, code: string): Promise<number | undefined> => {
-    const json = { challenge_id: id, code: otherThan(code) };
-    return (await server.call(verifyPasswordResetOtp, { json })).body.attempts_remaining;
-  };
-  for (let nth = 0; nth < 2; nth++) {
-    const id = await startReset(server, ADA);
-    const code = await server.codeFor(ADA);
-    for (let times = 0; times < 4; times++) await guessWrong(id, code);
-    server.clock.nowMs += 10 * MINUTE_MS;
-  }
-  const id = await startReset(server, ADA);
-  const code = await server.codeFor(ADA);
-  assert.match(code, /^\d{6}$/);
-  assert.deepEqual([await guessWrong(id, code), await guessWrong(id, code)], [1, 0]);
-  assert.equal(await guessWrong(id, code), undefined);
-  await startReset(server, ADA);
-  assert.match(await server.codeFor(ADA), /^[0-9A-Z]{5}-[0-9A-Z]{5}$/);
+  await Promise.all(
+    Array.from({ length: 4 }, () => server.call(requestPasswordReset, { json: { email: ADA } })),
+  );
+  const resets = (await server.mails()).filter(({ kind }) => kind === "password_reset_code");
+  assert.equal(resets.length, 4);
+  assert.equal(resets.filter(({ code }) => SHORT.test(code ?? "")).length, 2);
 });
 
 Deno.test("codes: a reset, an e-mail change and a deletion that wait at once all have six digits", async () => {

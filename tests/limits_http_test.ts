@@ -2,11 +2,12 @@
 // refuses without a write or a hash. How accounts and known networks share the sign-in limit is in login_limits_test.ts.
 
 import assert from "node:assert/strict";
-import { readMe } from "../openapi/account.ts";
+import { confirmAccountDeletion, confirmEmailChange, readMe } from "../openapi/account.ts";
 import { changePassword, requestPasswordReset, verifyPasswordResetOtp } from "../openapi/passwords.ts";
-import { register } from "../openapi/registration.ts";
+import { register, verifyOtp } from "../openapi/registration.ts";
 import { login, refreshTokens, verifyToken } from "../openapi/sessions.ts";
 import { newId } from "../src/id.ts";
+import { countHashes } from "./counted_hashes.ts";
 import {
   type Answer,
   DAY_MS,
@@ -139,17 +140,6 @@ const rows: readonly {
   },
 ];
 
-/** Counts the password hashes that a server computes from now on. */
-function countHashes({ deps }: TestServer): { count: number } {
-  const { hash, verify } = deps.hasher;
-  const hashes = { count: 0 };
-  const counted = <Call extends (...args: never[]) => unknown>(call: Call): Call =>
-    // It counts and passes everything on.
-    ((...args: Parameters<Call>) => (hashes.count++, call(...args))) as Call;
-  Object.assign(deps, { hasher: { ...deps.hasher, hash: counted(hash), verify: counted(verify) } });
-  return hashes;
-}
-
 for (const { policy, by, text, limit, windowMs, ask } of rows) {
   Deno.test(`limit ${policy} by ${by}: ${text}, an honest wait, and a refusal costs nothing`, async () => {
     const watched = watchKv();
@@ -191,6 +181,22 @@ for (const { policy, by, text, limit, windowMs, ask } of rows) {
 
     server.clock.nowMs += SECOND_MS;
     assert.notEqual((await askNext()).status, 429, "that second is admitted");
+  });
+}
+
+for (const route of [verifyOtp, verifyPasswordResetOtp, confirmEmailChange, confirmAccountDeletion]) {
+  Deno.test(`${route.operationId}: guesses are limited by network, and by challenge`, async () => {
+    await using server = await startServer({ env: { ...UNLIMITED, THROTTLE_OTP: "1/1m" } });
+    const { accessToken: token } = await signUp(server, { ip: "198.51.100.1" });
+    const guess = async (challengeId: string, ip: string): Promise<string> => {
+      const json = { challenge_id: challengeId, code: "000000" };
+      return (await server.call(route, { json, ip, token })).body.code;
+    };
+    const another = newId(server.clock.nowMs);
+    assert.equal(await guess(CHALLENGE_ID, HERE), "otp_expired");
+    assert.equal(await guess(another, HERE), "rate_limited");
+    assert.equal(await guess(CHALLENGE_ID, network(1)), "rate_limited");
+    assert.equal(await guess(another, network(1)), "otp_expired");
   });
 }
 

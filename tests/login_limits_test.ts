@@ -200,6 +200,16 @@ Deno.test("login: behind a trusted proxy the entry that it added counts, and not
   });
 });
 
+Deno.test("login: refused for the account, the headers tell of the network only, and how long to wait", async () => {
+  await using server = await startServer({ env: ONLY_LOGIN });
+  for (let nth = 0; nth < 5; nth++) await attempt(server, { ip: network(nth) });
+  const { status, body, headers } = await attempt(server, { ip: AWAY });
+  assert.deepEqual([status, body.policy, body.retry_after], [429, "login", 60]);
+  assert.equal(headers.get("retry-after"), "60");
+  assert.equal(headers.get("ratelimit"), '"login";r=5;t=0');
+  assert.equal(headers.get("ratelimit-policy"), '"login";q=5;w=60');
+});
+
 Deno.test("login: the wait is honest for the network and for the account at once", async () => {
   await using server = await startServer({ env: ONLY_LOGIN });
   const email = "eve@example.org";

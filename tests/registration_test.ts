@@ -1,7 +1,7 @@
 // Registration: from a stranger's request to an account, and everything that is refused on the way.
 
 import assert from "node:assert/strict";
-import { readMe } from "../openapi/account.ts";
+import { readMe, updateMe } from "../openapi/account.ts";
 import { register, resendOtp, verifyOtp } from "../openapi/registration.ts";
 import { login } from "../openapi/sessions.ts";
 import {
@@ -12,11 +12,13 @@ import {
   SECOND_MS,
   startServer,
   type TestServer,
+  UNKNOWN_ID,
   UNLIMITED,
 } from "./harness.ts";
+import { otherThan } from "./person.ts";
+import { watchKv } from "./watched_kv.ts";
 
 const ADA = "ada@example.org";
-const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 
 /** Registers and gives the challenge id. */
 async function begin(server: TestServer, json: Record<string, unknown> = {}): Promise<string> {
@@ -25,11 +27,6 @@ async function begin(server: TestServer, json: Record<string, unknown> = {}): Pr
   const answer = await server.call(register, { json: { email: ADA, password: PASSWORD, ...json } });
   assert.equal(answer.status, 202, answer.text);
   return answer.body.challenge_id;
-}
-
-/** A well-formed code that is not `code`. */
-function otherThan(code: string): string {
-  return code === "000000" ? "000001" : "000000";
 }
 
 Deno.test("register, verifyOtp: opens the account and signs in", async () => {
@@ -207,12 +204,22 @@ Deno.test("register: whoever lost the answer registers again with the same usern
   }
 });
 
-Deno.test("register: a username is free again once another registration of the address was confirmed", async () => {
-  await using server = await startServer({ env: UNLIMITED });
+Deno.test("register: once another registration of the address was confirmed, a reserved username is its owner's for the day", async () => {
+  await using server = await startServer({ env: { ...UNLIMITED, ACCESS_TOKEN_TTL: "48h" } });
+  const bobs = { email: "bob@example.org", password: PASSWORD, username: "ada" };
   await begin(server, { username: "ada" });
-  const second = await begin(server, { username: "lovelace" });
-  await server.call(verifyOtp, { json: { challenge_id: second, code: await server.codeFor(ADA) } });
-  await begin(server, { email: "bob@example.org", username: "ada" });
+  await begin(server, { username: "countess" });
+  server.clock.nowMs += 1;
+  const third = await begin(server, { username: "lovelace" });
+  const { body } = await server.call(verifyOtp, {
+    json: { challenge_id: third, code: await server.codeFor(ADA) },
+  });
+  // Whether the address has an account by now is nobody's business.
+  assert.equal((await server.call(register, { json: bobs })).body.code, "username_taken");
+  const patch = { token: body.access_token, json: { username: "Countess" } };
+  assert.equal((await server.call(updateMe, patch)).body.username, "Countess");
+  server.clock.nowMs += DAY_MS;
+  assert.equal((await server.call(register, { json: bobs })).status, 202);
 });
 
 Deno.test("register: of 20 parallel ones with one username, one reserves it", async () => {
@@ -228,6 +235,14 @@ Deno.test("register: of 20 parallel ones with one username, one reserves it", as
   );
   assert.equal(answers.filter(({ status }) => status === 202).length, 1);
   assert.equal(answers.filter(({ body }) => body.code === "username_taken").length, 19);
+});
+
+Deno.test("register: of two that reserve a username at the same moment the one that comes later is refused", async () => {
+  const watched = watchKv();
+  await using server = await startServer({ env: UNLIMITED, wrapKv: watched.wrap });
+  watched.beforeNextCommit(() => begin(server, { email: "bob@example.org", username: "ada" }));
+  const late = await server.call(register, { json: { email: ADA, password: PASSWORD, username: "Ada" } });
+  assert.deepEqual([late.status, late.body.code], [409, "username_taken"]);
 });
 
 Deno.test("verifyOtp: refuses", async (t) => {
@@ -375,6 +390,14 @@ Deno.test("resendOtp: not before its time, at most five times, and not for what 
   server.clock.nowMs += MINUTE_MS;
   assert.equal((await server.call(resendOtp, { json: { challenge_id: challengeId } })).status, 410);
   assert.equal((await server.call(resendOtp, { json: { challenge_id: UNKNOWN_ID } })).status, 410);
+
+  const guessedId = await begin(server, { email: "bob@example.org" });
+  const code = otherThan(await server.codeFor("bob@example.org"));
+  for (let guess = 0; guess < 5; guess++) {
+    await server.call(verifyOtp, { json: { challenge_id: guessedId, code } });
+  }
+  server.clock.nowMs += MINUTE_MS;
+  assert.equal((await server.call(resendOtp, { json: { challenge_id: guessedId } })).status, 410);
 });
 
 Deno.test("resendOtp: revives an expired code while the registration is pending", async () => {
@@ -398,8 +421,9 @@ Deno.test("resendOtp: of 20 parallel ones a single mail leaves", async () => {
   assert.equal((await server.mails()).length, 2);
 });
 
-Deno.test("codes: after ten wrong guesses in a day they are long, until the day has passed", async () => {
-  await using server = await startServer({ env: UNLIMITED });
+const LONG_CODE = /^[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}$/;
+
+async function makeTenWrongGuesses(server: TestServer): Promise<void> {
   for (let round = 0; round < 2; round++) {
     const challengeId = await begin(server);
     const code = await server.codeFor(ADA);
@@ -407,18 +431,30 @@ Deno.test("codes: after ten wrong guesses in a day they are long, until the day 
       await server.call(verifyOtp, { json: { challenge_id: challengeId, code: otherThan(code) } });
     }
   }
+}
+
+Deno.test("codes: after ten wrong guesses in a day they are long, and can be typed as one likes", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  await makeTenWrongGuesses(server);
   const challengeId = await begin(server);
   const long = await server.codeFor(ADA);
-  assert.match(long, /^[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}$/);
+  assert.match(long, LONG_CODE);
   const typed = long.replace("-", "").toLowerCase();
   assert.equal(
     (await server.call(verifyOtp, { json: { challenge_id: challengeId, code: typed } })).status,
     201,
   );
+});
 
-  server.clock.nowMs += DAY_MS;
-  await begin(server, { email: "bob@example.org" });
-  assert.match(await server.codeFor("bob@example.org"), /^\d{6}$/);
+Deno.test("codes: they are long for exactly a day", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  await makeTenWrongGuesses(server);
+  server.clock.nowMs += DAY_MS - SECOND_MS;
+  await begin(server);
+  assert.match(await server.codeFor(ADA), LONG_CODE);
+  server.clock.nowMs += SECOND_MS;
+  await begin(server);
+  assert.match(await server.codeFor(ADA), /^\d{6}$/);
 });
 
 Deno.test("mail limit: over it the answer stays 202 and no mail leaves", async () => {
@@ -428,6 +464,17 @@ Deno.test("mail limit: over it the answer stays 202 and no mail leaves", async (
   server.clock.nowMs += HOUR_MS;
   await begin(server);
   assert.equal((await server.mails()).length, 3);
+});
+
+Deno.test("mail limit: of two requests at the same moment the one that comes later mails nothing", async () => {
+  const watched = watchKv();
+  await using server = await startServer({
+    env: { ...UNLIMITED, THROTTLE_MAIL: "1/1h" },
+    wrapKv: watched.wrap,
+  });
+  watched.beforeNextCommit(() => begin(server));
+  await begin(server);
+  assert.equal((await server.mails()).length, 1);
 });
 
 Deno.test("registration: nothing readable of a stranger stands in the store", async () => {

@@ -9,11 +9,10 @@ import { removeUser } from "../src/store/deletion.ts";
 import { type Caller, gateOf, gates, type Verdict, verdicts } from "./access.ts";
 import { codesOf } from "./contract_document.ts";
 import { type Answer, type Operation, operations, requireDeclared } from "./document_judge.ts";
-import { MINUTE_MS } from "./harness.ts";
+import { MINUTE_MS, UNKNOWN_ID } from "./harness.ts";
 import { overwriteUser, signIn, signUp, signUpAdmin } from "./person.ts";
 import { type Ask, METRICS_TOKEN, openStage, type Stage } from "./reality_stage.ts";
 
-const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 const ACCESS_TTL_MS = 30 * MINUTE_MS;
 
 Deno.test("roles: the matrix has every operation of the document, and no other", () => {

@@ -9,6 +9,7 @@ import { startServer, type TestServer, UNLIMITED } from "./harness.ts";
 import { signUp } from "./person.ts";
 import { createSite } from "./process.ts";
 import { runTask } from "./tool_run.ts";
+import { watchKv } from "./watched_kv.ts";
 
 const NAME = "test.kv";
 const USERS = 7;
@@ -95,6 +96,24 @@ Deno.test("migrateStore: two servers that start at once do it together", async (
   const other = createKv(server.db, () => server.clock.nowMs);
   await Promise.all([migrateStore(server.kv, UPGRADE), migrateStore(other, UPGRADE)]);
   assert.deepEqual(await namesOf(server.kv), MIGRATED);
+});
+
+Deno.test("migrateStore: a server that is slower than another one does not put the marker back", async () => {
+  const watched = watchKv();
+  await using server = await startServer({ env: UNLIMITED, wrapKv: watched.wrap });
+  await furnish(server);
+  const other = createKv(server.db, () => server.clock.nowMs);
+  const marks: unknown[] = [];
+  const rewrite: Migration["rewrite"] = (_kv, cursor) => {
+    assert.equal(marks.length, 0, "begins anew, though all is done");
+    // Between what this step has rewritten and its mark the other server comes to the end.
+    watched.beforeNextCommit(() => migrateStore(other, UPGRADE));
+    marks.push(cursor);
+    return Promise.resolve("somewhere");
+  };
+  const slow = { ...UPGRADE, migrations: [{ to: SCHEMA + 1, rewrite }, ...MIGRATIONS.slice(1)] };
+  assert.equal(await migrateStore(server.kv, slow), SCHEMA);
+  assert.deepEqual(await schemaOf(server.kv), { schema: SCHEMA + 2, cursor: undefined });
 });
 
 Deno.test("migrateStore: leaves an empty store alone, and refuses a newer one", async () => {

@@ -6,12 +6,16 @@ import { decodeJwt } from "jose";
 import { readMe } from "../openapi/account.ts";
 import { register } from "../openapi/registration.ts";
 import { login, logout, refreshTokens, verifyToken } from "../openapi/sessions.ts";
+import { newId } from "../src/id.ts";
+import { createRefreshToken } from "../src/refresh_token.ts";
 import { OPERATOR } from "../src/store/client.ts";
 import { keys } from "../src/store/keys.ts";
 import { removeSession } from "../src/store/sessions.ts";
+import { replaceUser } from "../src/store/users.ts";
 import { countHashes } from "./counted_hashes.ts";
-import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, startServer, UNLIMITED } from "./harness.ts";
-import { overwriteUser, type Person, sessionIdOf, signUp } from "./person.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, START_MS, startServer, UNLIMITED } from "./harness.ts";
+import { overwriteUser, type Person, sessionIdOf, signIn, signUp } from "./person.ts";
+import { collectBrokenInvariants } from "./store_invariants.ts";
 import { watchKv } from "./watched_kv.ts";
 
 const WRONG = "not-the-password-7";
@@ -276,6 +280,21 @@ Deno.test("refreshTokens: the session ends after 30 days, however often it is re
     (await server.call(refreshTokens, { json: { refresh_token: refreshToken } })).body.code,
     "refresh_token_invalid",
   );
+});
+
+Deno.test("refreshTokens: an access token ends with its session, also for who reads nothing but the token", async () => {
+  await using server = await startServer({ env: { ...UNLIMITED, REFRESH_TOKEN_TTL: "30d" } });
+  const { refreshToken } = await signUp(server);
+  const sessionEndsAt = (server.clock.nowMs + 30 * DAY_MS) / 1000;
+  server.clock.nowMs += 30 * DAY_MS - MINUTE_MS;
+  const { body } = await server.call(refreshTokens, { json: { refresh_token: refreshToken } });
+  assert.deepEqual([body.expires_in, body.refresh_expires_in], [60, 60]);
+  assert.equal(decodeJwt(body.access_token).exp, sessionEndsAt);
+
+  server.clock.nowMs += MINUTE_MS - 1;
+  const last = await server.call(refreshTokens, { json: { refresh_token: body.refresh_token } });
+  assert.deepEqual([last.status, last.body.expires_in, last.body.refresh_expires_in], [200, 1, 1]);
+  assert.equal(decodeJwt(last.body.access_token).exp, sessionEndsAt);
 });
 
 Deno.test("refreshTokens: tokens stand nowhere in the store", async () => {

@@ -1,10 +1,13 @@
 // "Why can this person not sign in?": each reason shows in the report, and nothing shows that an admin must not see.
 
 import assert from "node:assert/strict";
-import { requestPasswordReset } from "../openapi/passwords.ts";
-import { login } from "../openapi/sessions.ts";
+import { readMe } from "../openapi/account.ts";
+import { changePassword, requestPasswordReset } from "../openapi/passwords.ts";
+import { verifyOtp } from "../openapi/registration.ts";
+import { login, verifyToken } from "../openapi/sessions.ts";
 import { readSignInReport } from "../openapi/sign_in_report.ts";
 import { NO_PASSWORD_HASH } from "../src/hasher.ts";
+import { newId } from "../src/id.ts";
 import { OPERATOR } from "../src/store/client.ts";
 import { keys } from "../src/store/keys.ts";
 import { replaceUser } from "../src/store/users.ts";
@@ -16,8 +19,10 @@ import {
   SECOND_MS,
   startServer,
   type TestServer,
+  UNKNOWN_ID,
+  UNLIMITED,
 } from "./harness.ts";
-import { overwriteUser, type Person, signIn, signUp, startReset } from "./person.ts";
+import { makeAdmin, overwriteUser, type Person, signIn, signUp, signUpAdmin, startReset } from "./person.ts";
 
 const ADMIN_IP = "198.51.100.7";
 const ADA_IP = "192.0.2.1";
@@ -32,9 +37,7 @@ interface Office {
 /** Ada, and an admin who looks at her. */
 async function openOffice(env: Record<string, string> = {}): Promise<Office> {
   const server = await startServer({ env });
-  const root = await signUp(server, { email: "root@example.org", ip: ADMIN_IP });
-  await replaceUser(server.deps, root.id, { role: "admin" }, OPERATOR);
-  const admin = await signIn(server, root, { ip: ADMIN_IP });
+  const admin = await signUpAdmin(server, "root@example.org", { ip: ADMIN_IP });
   const ada = await signUp(server, { ip: ADA_IP });
   const params = { user_id: ada.id };
   return {
@@ -146,6 +149,76 @@ async function proveEnd(server: TestServer, ada: Person, endsAtMs: number): Prom
   server.clock.nowMs += 2 * MINUTE_MS;
 }
 
+/** Each asks for the `nth` time for what the `limits` count: they are six an hour then, and all others off. */
+const asked: readonly {
+  name: string;
+  ask(office: Office, nth: number): Promise<unknown>;
+  limits: readonly (readonly [policy: string, scope: string, ip: string | null])[];
+}[] = [
+  {
+    name: "requests of the account",
+    ask: ({ server, ada }) => server.call(readMe, { token: ada.accessToken }),
+    limits: [["user", "account", null]],
+  },
+  {
+    name: "wrong current passwords",
+    ask: ({ server, ada: { accessToken: token } }) =>
+      server.call(changePassword, {
+        token,
+        json: { current_password: "wrong", new_password: "seven-otters-paddle-41" },
+      }),
+    limits: [["password", "account", null]],
+  },
+  {
+    name: "wrong passwords from where the owner signs in",
+    ask: ({ server, ada: { email } }) =>
+      server.call(login, { json: { email, password: "wrong" }, ip: ADA_IP }),
+    limits: [["login", "account", ADA_IP], ["login", "network", ADA_IP]],
+  },
+  {
+    name: "resets of the address, from anywhere",
+    ask: ({ server, ada: { email } }, nth) =>
+      server.call(requestPasswordReset, { json: { email }, ip: `198.18.0.${nth}` }),
+    limits: [["mail", "address", null], ["password_reset", "address", null]],
+  },
+  {
+    name: "resets of anybody, from the network",
+    ask: ({ server }, nth) =>
+      server.call(requestPasswordReset, { json: { email: `p${nth}@example.org` }, ip: ADA_IP }),
+    limits: [["password_reset", "network", ADA_IP]],
+  },
+  {
+    name: "codes of anybody, from the network",
+    ask: ({ server }) =>
+      server.call(verifyOtp, {
+        json: { challenge_id: newId(server.clock.nowMs), code: "000000" },
+        ip: ADA_IP,
+      }),
+    limits: [["otp", "network", ADA_IP]],
+  },
+  {
+    name: "requests of nobody, from the network",
+    ask: ({ server }) => server.call(verifyToken, { json: { token: "junk" }, ip: ADA_IP }),
+    limits: [["anonymous", "network", ADA_IP]],
+  },
+];
+
+Deno.test("readSignInReport: shows each limit for whom it counts", async (t) => {
+  for (const { name, ask, limits } of asked) {
+    await t.step(name, async () => {
+      const own = limits.map(([policy]) => [`THROTTLE_${policy.toUpperCase()}`, "6/1h"]);
+      const office = await openOffice({ ...UNLIMITED, ...Object.fromEntries(own), ACCESS_TOKEN_TTL: "12h" });
+      await using _ = office.server;
+      // What the sign-up took is free again.
+      office.server.clock.nowMs += HOUR_MS;
+      for (let nth = 1; nth <= 6; nth++) await ask(office, nth);
+      const { body } = await office.report();
+      const shown = body.limits.map(({ policy, scope, ip }: Record<string, unknown>) => [policy, scope, ip]);
+      assert.deepEqual(shown.toSorted(), limits);
+    });
+  }
+});
+
 Deno.test("readSignInReport: shows a code mail that waits, one that is dead, and codes that are long", async () => {
   const { server, ada, report } = await openOffice({ ACCESS_TOKEN_TTL: "12h" });
   await using _ = server;
@@ -202,9 +275,9 @@ Deno.test("readSignInReport: is for admins, and of accounts that are there", asy
   const asUser = await server.call(readSignInReport, { params, token: ada.accessToken });
   assert.deepEqual([asUser.status, asUser.body.code], [403, "role_insufficient"]);
   assert.equal((await server.call(readSignInReport, { params })).body.code, "token_missing");
-  await replaceUser(server.deps, ada.id, { role: "admin" }, OPERATOR);
+  await makeAdmin(server, ada);
   const promoted = await signIn(server, ada);
-  const missing = { user_id: "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10" };
+  const missing = { user_id: UNKNOWN_ID };
   const gone = await server.call(readSignInReport, { params: missing, token: promoted.accessToken });
   assert.equal(gone.body.code, "user_not_found");
 });

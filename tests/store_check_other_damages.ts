@@ -53,11 +53,6 @@ export const otherDamages: Damages = {
     await remove(db, key);
     return ["challenges/orphan belongs to nobody", "challenges/orphan is not the one of its account"];
   },
-  async "a challenge stands six guesses"({ db }) {
-    const { key } = await requireRecord(db, keys.challenge(""), isDeletion);
-    await alter(db, key, { guessesAllowed: 6 });
-    return [`challenges/${String(key.path[1])} allows more than a challenge may`];
-  },
   async "a challenge was guessed at more often than it allows"({ db }) {
     const { key } = await requireRecord(db, keys.challenge(""), isDeletion);
     await alter(db, key, { wrongGuesses: 6 });

@@ -13,8 +13,10 @@ import { byChallenge, byNetwork } from "../rate_limit.ts";
 import { addAuditEvents } from "../store/audit.ts";
 import { anyone, owner } from "../store/client.ts";
 import { attemptCode, insertChallenge, resendCode } from "../store/challenges.ts";
+import { addRegistrationCheck } from "../store/freed_addresses.ts";
 import { addSession } from "../store/sessions.ts";
-import { addUser, addUsernameReservation, isUsernameFree } from "../store/users.ts";
+import { addUsernameReservation, isUsernameFree } from "../store/usernames.ts";
+import { addUser } from "../store/users.ts";
 
 export function registerRegistration(app: App, deps: Deps): void {
   app.openapi({ ...register, middleware: admitAnyone(deps, byNetwork("register")) }, async (c) => {
@@ -54,7 +56,8 @@ export function registerRegistration(app: App, deps: Deps): void {
       const attempt = await attemptCode(
         deps,
         { purpose: "registration", challengeId, plainCode, userId: null, client },
-        async (change, { email, payload }) => {
+        async (change, { email, createdAtMs, payload }) => {
+          if (!await addRegistrationCheck(deps, change, { email, createdAtMs })) return null;
           const user = await addUser(deps.kv, change, { newUser: { email, ...payload } });
           if (!user) return null;
           const grant = addSession(deps, change, { user, client });

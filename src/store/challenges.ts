@@ -3,7 +3,7 @@
 // as a hash, and what the flow needs in the end is sealed under the id itself.
 
 import { hashCode } from "../code.ts";
-import type { Deps } from "../deps.ts";
+import type { StoreDeps } from "../deps.ts";
 import { newId } from "../id.ts";
 import { digest, isSameHash } from "../secrets.ts";
 import { addAuditEvents, type AuditDraft, insertAuditEvent } from "./audit.ts";
@@ -13,6 +13,7 @@ import { addCode } from "./code_sending.ts";
 import { addHoldEnd, addWrongGuess, findGuessBudget } from "./guess_budget.ts";
 import { type ChallengePurpose, type ChallengeRecord, keys } from "./keys.ts";
 import { type Change, isPresent, type Kv, LOST, untilCommitted } from "./kv.ts";
+import { guessSubject } from "./subjects.ts";
 
 /** What each flow keeps until its code is confirmed. */
 export interface ChallengePayloads {
@@ -75,6 +76,7 @@ export interface OpenedChallenge<Purpose extends ChallengePurpose> {
   readonly email: string;
   readonly userId: string | null;
   readonly codeEpoch: number;
+  readonly createdAtMs: number;
   readonly payload: ChallengePayloads[Purpose];
 }
 
@@ -82,8 +84,6 @@ export type Attempt<Result> =
   | { readonly outcome: "opened"; readonly result: Result }
   | { readonly outcome: "wrong"; readonly attemptsRemaining: number }
   | { readonly outcome: "dead" };
-
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /**
  * Begins a flow: the challenge and its mail are one commit, with whatever `join` adds to it. Any other answer of `join`
@@ -95,24 +95,23 @@ export function insertChallenge<Purpose extends ChallengePurpose, Outcome extend
   draft: ChallengeDraft<Purpose>,
   join: (change: Change, begun: BegunChallenge) => Promise<Outcome | "joined"> = addNothing,
 ): Promise<IssuedChallenge | Exclude<Outcome, "joined">> {
-  const { kv, config, secrets, nowMs } = deps;
+  const { kv, config, secrets } = deps;
   return untilCommitted(async (): Promise<IssuedChallenge | Exclude<Outcome, "joined"> | typeof LOST> => {
-    const now = nowMs();
-    const challengeId = newId(now);
+    const nowMs = kv.nowMs();
+    const challengeId = newId(nowMs);
     const challengeHash = digest(challengeId);
     const change = kv.change();
     const base = {
       purpose: draft.purpose,
       userId: draft.userId,
       codeEpoch: draft.codeEpoch,
-      guessSubject: secrets.mac("guesses", draft.userId ?? draft.email),
+      guessSubject: guessSubject(secrets, draft),
       wrongGuesses: 0,
-      guessesAllowed: WRONG_GUESSES_MAX,
       guessesHeldAtMs: null,
       sealed: secrets.seal("challenge", challengeId, { email: draft.email, payload: draft.payload }),
-      createdAtMs: now,
+      createdAtMs: nowMs,
     };
-    const endsAtMs = draft.purpose === "registration" ? now + config.registrationTtlMs : Infinity;
+    const endsAtMs = draft.purpose === "registration" ? nowMs + config.registrationTtlMs : Infinity;
     const { email, actor } = draft;
     const code = await addCode(deps, change, {
       challengeId,
@@ -133,7 +132,7 @@ export function insertChallenge<Purpose extends ChallengePurpose, Outcome extend
 
 /** For flows of which an account has one at a time: the one before ends with the commit that begins this one. */
 export async function addReplacement(
-  { kv, config }: Pick<Deps, "kv" | "config">,
+  { kv, config }: Pick<StoreDeps, "kv" | "config">,
   change: Change,
   { userId, purpose, challengeHash }: {
     readonly userId: string;
@@ -149,20 +148,19 @@ export async function addReplacement(
 
 /** Mails a new code for a living challenge; the old code dies with the same commit. */
 export function resendCode(deps: StoreDeps, challengeId: string, client: Client): Promise<Resend> {
-  const { kv, secrets, nowMs } = deps;
+  const { kv, secrets } = deps;
   const challengeHash = digest(challengeId);
   return untilCommitted(async (): Promise<Resend | typeof LOST> => {
     const entry = await kv.find(keys.challenge(challengeHash));
     if (!isPresent(entry)) return { outcome: "dead" };
     const challenge = entry.value;
     const sealed = openSeal(secrets, challengeId, challenge);
-    if (!sealed || challenge.wrongGuesses >= challenge.guessesAllowed || challenge.codeNumber > RESENDS_MAX) {
+    if (!sealed || challenge.wrongGuesses >= WRONG_GUESSES_MAX || challenge.codeNumber > RESENDS_MAX) {
       return { outcome: "dead" };
     }
     if (await isKnownVoid(kv, challenge)) return { outcome: "dead" };
-    if (nowMs() < challenge.resendAfterMs) {
-      return { outcome: "early", retryAfterSeconds: Math.ceil((challenge.resendAfterMs - nowMs()) / 1000) };
-    }
+    const waitMs = challenge.resendAfterMs - kv.nowMs();
+    if (waitMs > 0) return { outcome: "early", retryAfterSeconds: Math.ceil(waitMs / 1000) };
     const change = kv.change().check(entry);
     const endsAtMs = challenge.purpose === "registration" ? challenge.expiresAtMs : Infinity;
     const code = await addCode(deps, change, {
@@ -189,13 +187,14 @@ export function attemptCode<Purpose extends ChallengePurpose, Result>(
   guess: Guess<Purpose>,
   open: (change: Change, challenge: OpenedChallenge<Purpose>) => Promise<Result | null>,
 ): Promise<Attempt<Result>> {
-  const { kv, secrets, nowMs } = deps;
+  const { kv, secrets } = deps;
   const challengeHash = digest(guess.challengeId);
   return untilCommitted(async (): Promise<Attempt<Result> | typeof LOST> => {
     const entry = await kv.find(keys.challenge(challengeHash));
     if (!isPresent(entry) || !isOpenTo(entry.value, guess)) return { outcome: "dead" };
     const challenge = entry.value;
-    if (!isCodeAlive(challenge, nowMs())) {
+    const nowMs = kv.nowMs();
+    if (!isCodeAlive(challenge, nowMs)) {
       await insertAuditEvent(deps, failureOf(challenge, guess, "expired"));
       return { outcome: "dead" };
     }
@@ -204,21 +203,19 @@ export function attemptCode<Purpose extends ChallengePurpose, Result>(
 
     if (!isSameHash(challenge.codeHash, hashCode(secrets, guess.challengeId, guess.plainCode))) {
       const wrongGuesses = challenge.wrongGuesses + 1;
-      addWrongGuess(change.set(entry.key, { ...challenge, wrongGuesses }), budget, {
-        challenge,
-        nowMs: nowMs(),
-      });
+      addWrongGuess(change.set(entry.key, { ...challenge, wrongGuesses }), budget, { challenge, nowMs });
       await addAuditEvents(deps, change, [failureOf(challenge, guess, "wrong")]);
       return await change.commit()
-        ? { outcome: "wrong", attemptsRemaining: challenge.guessesAllowed - wrongGuesses }
+        ? { outcome: "wrong", attemptsRemaining: WRONG_GUESSES_MAX - wrongGuesses }
         : LOST;
     }
 
     const sealed = openSeal<Purpose>(secrets, guess.challengeId, challenge);
     if (!sealed) throw new Error("A challenge does not open under its own id");
-    const { userId, codeEpoch } = challenge;
+    const { userId, codeEpoch, createdAtMs } = challenge;
     addHoldEnd(change, budget, challenge);
-    const result = await open(change.remove(entry.key), { challengeHash, userId, codeEpoch, ...sealed });
+    const opened = { challengeHash, userId, codeEpoch, createdAtMs, ...sealed };
+    const result = await open(change.remove(entry.key), opened);
     if (result === null) return { outcome: "dead" };
     return await change.commit() ? { outcome: "opened", result } : LOST;
   });

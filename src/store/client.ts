@@ -39,6 +39,6 @@ export function admin(userId: string, client: Client): Actor {
 }
 
 /** When and from where, for the mail that tells of it. */
-export function occasion({ nowMs }: Pick<Deps, "nowMs">, { address, userAgent }: Client): Occasion {
-  return { atMs: nowMs(), ip: address, device: userAgent };
+export function occasion({ kv }: Pick<Deps, "kv">, { address, userAgent }: Client): Occasion {
+  return { atMs: kv.nowMs(), ip: address, device: userAgent };
 }

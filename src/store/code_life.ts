@@ -15,5 +15,5 @@ export function challengeLifeMaxMs(otpTtlMs: number): number {
 
 /** Whether the newest code of a challenge can still be tried. */
 export function isCodeAlive(challenge: ChallengeRecord, nowMs: number): boolean {
-  return nowMs < challenge.codeExpiresAtMs && challenge.wrongGuesses < challenge.guessesAllowed;
+  return nowMs < challenge.codeExpiresAtMs && challenge.wrongGuesses < WRONG_GUESSES_MAX;
 }

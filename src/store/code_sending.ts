@@ -2,24 +2,30 @@
 // the mail must not show: not in what is read, nor in what is written, nor in the answer.
 
 import { createCode, hashCode, spellCode } from "../code.ts";
-import type { Deps } from "../deps.ts";
+import type { StoreDeps } from "../deps.ts";
 import type { MailContent } from "../mail/content.ts";
 import { digest } from "../secrets.ts";
 import { admitOne } from "../window.ts";
 import { addAuditEvents } from "./audit.ts";
 import type { Actor } from "./client.ts";
+import { freedAddressKey, isVoid } from "./freed_addresses.ts";
 import { addHold, findGuessBudget } from "./guess_budget.ts";
-import { type ChallengePurpose, type ChallengeRecord, keys, type UserRecord } from "./keys.ts";
+import {
+  type ChallengePurpose,
+  type ChallengeRecord,
+  type FreedAddressRecord,
+  keys,
+  type UserRecord,
+} from "./keys.ts";
 import type { Change } from "./kv.ts";
 import { addMail } from "./mails.ts";
+import { addressSubject } from "./subjects.ts";
 import { isEmailTaken } from "./users.ts";
-
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /** A code that is due: the first of a challenge, or the next. */
 export type CodeDraft =
-  & Pick<ChallengeRecord, "purpose" | "userId" | "codeEpoch" | "codeNumber">
-  & Pick<ChallengeRecord, "guessSubject" | "wrongGuesses" | "guessesAllowed" | "guessesHeldAtMs">
+  & Pick<ChallengeRecord, "purpose" | "userId" | "codeEpoch" | "codeNumber" | "createdAtMs">
+  & Pick<ChallengeRecord, "guessSubject" | "wrongGuesses" | "guessesHeldAtMs">
   & {
     readonly challengeId: string;
     readonly email: string;
@@ -30,7 +36,7 @@ export type CodeDraft =
 /** What a challenge holds of its newest code. */
 export type CodeFields = Pick<
   ChallengeRecord,
-  "codeHash" | "codeNumber" | "codeExpiresAtMs" | "resendAfterMs" | "guessesAllowed" | "guessesHeldAtMs"
+  "codeHash" | "codeNumber" | "codeExpiresAtMs" | "resendAfterMs" | "guessesHeldAtMs"
 >;
 
 /**
@@ -42,26 +48,27 @@ export async function addCode(
   change: Change,
   draft: CodeDraft,
 ): Promise<CodeFields> {
-  const { kv, config, secrets, nowMs } = deps;
-  const now = nowMs();
+  const { kv, config, secrets } = deps;
+  const nowMs = kv.nowMs();
   const { purpose, email, userId, challengeId, codeNumber } = draft;
-  const [mails, user] = await kv.findMany([
-    keys.window("mail", secrets.mac("address", email)),
+  const [mails, user, freed] = await kv.findMany([
+    keys.window("mail", addressSubject(secrets, email)),
     keys.user(userId ?? "nobody"),
+    freedAddressKey(deps, email),
   ]);
   const { isLong, ...hold } = addHold(change, await findGuessBudget(kv, draft.guessSubject), {
     challenge: draft,
     codeTtlMs: config.otpTtlMs,
-    nowMs: now,
+    nowMs,
   });
   const plainCode = createCode({ isLong });
-  const codeExpiresAtMs = Math.min(now + config.otpTtlMs, draft.endsAtMs);
-  const permit = admitOne(config.policies.mail, mails.value, now);
+  const codeExpiresAtMs = Math.min(nowMs + config.otpTtlMs, draft.endsAtMs);
+  const permit = admitOne(config.policies.mail, mails.value, nowMs);
   if (permit.record) change.check(mails).set(mails.key, permit.record);
   // An account that is deleted meanwhile must get no record that names it.
   change.check(user);
   const content = await codeMail(deps, { purpose, email, code: spellCode(plainCode) });
-  const isRecipient = await hasRecipient(deps, draft, user.value);
+  const isRecipient = await hasRecipient(deps, draft, { user: user.value, freed: freed.value });
   const mailId = addMail(deps, change, {
     to: email,
     userId: user.value?.id ?? null,
@@ -86,17 +93,17 @@ export async function addCode(
     codeNumber,
     ...hold,
     codeExpiresAtMs,
-    resendAfterMs: now + config.otpResendAfterMs,
+    resendAfterMs: nowMs + config.otpResendAfterMs,
   };
 }
 
 /** Whether the mail is for anybody: a void or unopenable challenge has a code, too, but nobody is to get it. */
 async function hasRecipient(
   { kv }: StoreDeps,
-  { purpose, codeEpoch, email }: CodeDraft,
-  user: UserRecord | null,
+  { purpose, codeEpoch, email, createdAtMs }: CodeDraft,
+  { user, freed }: { readonly user: UserRecord | null; readonly freed: FreedAddressRecord | null },
 ): Promise<boolean> {
-  if (purpose === "registration") return true;
+  if (purpose === "registration") return !isVoid(freed, createdAtMs);
   if (user?.codeEpoch !== codeEpoch) return false;
   return purpose !== "email_change" || !await isEmailTaken(kv, email);
 }

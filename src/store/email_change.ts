@@ -1,9 +1,10 @@
 // A new email address: asked for with the password, proved by a code that went there. The record, both indexes, the
 // end of other sessions and of every other code, and the mails to both addresses are one commit.
 
-import type { Deps } from "../deps.ts";
-import { keys, type UserRecord } from "./keys.ts";
+import type { StoreDeps } from "../deps.ts";
+import { hashEmail, keys, type UserRecord } from "./keys.ts";
 import { addReplacement, insertChallenge, type IssuedChallenge } from "./challenges.ts";
+import { addRelease } from "./freed_addresses.ts";
 import { type Change, isPresent } from "./kv.ts";
 import { addMail } from "./mails.ts";
 import { addAuditEvents } from "./audit.ts";
@@ -11,9 +12,7 @@ import { type Client, occasion, owner } from "./client.ts";
 import { nextEpoch } from "./passwords.ts";
 import { addSessionsEnd } from "./sessions.ts";
 import { addUserIndex } from "./user_index.ts";
-import { findUser, hashEmail } from "./users.ts";
-
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
+import { findUser } from "./users.ts";
 
 /**
  * Begins the change, in place of an earlier one, and tells the present address. "gone" when the account has been
@@ -72,6 +71,7 @@ export async function addEmailChange(
     .set(newIndex.key, userId)
     .remove(keys.userIdByEmail(hashEmail(oldEmail)));
   addUserIndex(change, { before: user.value, after: changed });
+  addRelease(deps, change, oldEmail);
   await addSessionsEnd(kv, change, { userId, keptSessionId });
   for (const to of [oldEmail, newEmail]) {
     addMail(deps, change, {

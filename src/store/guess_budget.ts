@@ -1,6 +1,7 @@
-// How many wrong guesses six digits stand: ten a day for each account. Strangers can guess at resets only, and open
-// several at once: so the code of a reset holds as many guesses as its challenge still allows, or what the day has left,
-// until it is used up or dead. When nothing is left a code is a long one. Nobody ends another one's code.
+// How many wrong guesses six digits stand: ten a day for each account, and for each address that registers. Every code
+// stands five, so that no answer tells how many were made before: a code that the day has fewer left for is a long one.
+// Resets are open to strangers, several at once, and lead into an account: their codes hold their guesses until they are
+// dead.
 
 import { charge, countIn, recordOne, refund, weigh } from "../window.ts";
 import { WRONG_GUESSES_MAX } from "./code_life.ts";
@@ -14,14 +15,14 @@ const DAILY = { limit: 10, windowMs: 24 * 60 * 60 * 1000 } as const;
 export interface GuessBudget {
   /** Wrong guesses that were made. */
   readonly made: Entry<WindowRecord>;
-  /** Wrong guesses that pending resets with six digits still allow. */
+  /** Wrong guesses that pending codes of six digits still allow, where strangers may ask for several at once. */
   readonly held: Entry<WindowRecord>;
 }
 
-type Holder = Pick<ChallengeRecord, "purpose" | "wrongGuesses" | "guessesAllowed" | "guessesHeldAtMs">;
+type Holder = Pick<ChallengeRecord, "purpose" | "wrongGuesses" | "guessesHeldAtMs">;
 
 /** What a new code is to be, and what its challenge keeps of it. */
-export interface Hold extends Pick<ChallengeRecord, "guessesAllowed" | "guessesHeldAtMs"> {
+export interface Hold extends Pick<ChallengeRecord, "guessesHeldAtMs"> {
   readonly isLong: boolean;
 }
 
@@ -34,15 +35,16 @@ export async function findGuessBudget(kv: Kv, guessSubject: string): Promise<Gue
   return { made, held };
 }
 
-/** When codes of an account have six digits again; null when they have now. */
+/** When new codes of an account have six digits again; null when they have now. */
 export function longCodesEndAtMs({ made }: GuessBudget, nowMs: number): number | null {
-  const [day] = weigh([DAILY], made.value, nowMs).windows;
+  const oneTooMany = { ...DAILY, limit: DAILY.limit - WRONG_GUESSES_MAX + 1 };
+  const [day] = weigh([oneTooMany], made.value, nowMs).windows;
   return day?.remaining === 0 ? day.freesAtMs : null;
 }
 
 /**
- * Adds the hold of a challenge's new code, in place of the one of its code before. With nothing left of the day the
- * code must be a long one, which holds nothing. `codeTtlMs` is how long a hold lasts.
+ * Adds the hold of a challenge's new code, in place of the one of its code before. When the day has fewer guesses left
+ * than the challenge the code must be a long one, which holds nothing. `codeTtlMs` is how long a hold lasts.
  */
 export function addHold(
   change: Change,
@@ -55,22 +57,18 @@ export function addHold(
 ): Hold {
   const window = { limit: DAILY.limit, windowMs: codeTtlMs };
   const others = withoutHold(held.value, challenge, guessesLeft(challenge));
-  const isReset = challenge.purpose === "password_reset";
-  const spokenFor = countIn(DAILY, made.value, nowMs) + (isReset ? countIn(window, others, nowMs) : 0);
-  const isLong = spokenFor >= DAILY.limit;
+  const isHolding = challenge.purpose === "password_reset";
+  const spokenFor = countIn(DAILY, made.value, nowMs) + (isHolding ? countIn(window, others, nowMs) : 0);
+  const permits = guessesLeft(challenge);
+  const isLong = spokenFor + permits > DAILY.limit;
   change.check(made, held);
-  if (!isReset || isLong) {
+  if (!isHolding || isLong) {
     if (others) change.set(held.key, others);
-    return { isLong, guessesAllowed: WRONG_GUESSES_MAX, guessesHeldAtMs: null };
+    return { isLong, guessesHeldAtMs: null };
   }
-  const permits = Math.min(WRONG_GUESSES_MAX - challenge.wrongGuesses, DAILY.limit - spokenFor);
   const record = charge([window], others, nowMs, permits);
   change.set(held.key, record);
-  return {
-    isLong,
-    guessesAllowed: challenge.wrongGuesses + permits,
-    guessesHeldAtMs: record.stampsMs.at(-1) ?? null,
-  };
+  return { isLong, guessesHeldAtMs: record.stampsMs.at(-1) ?? null };
 }
 
 /** Adds a wrong guess: what was held for it becomes one that was made. */
@@ -106,6 +104,6 @@ function withoutHold(
   return guessesHeldAtMs === null ? record : refund(record, { stampMs: guessesHeldAtMs, permits: count });
 }
 
-function guessesLeft({ guessesAllowed, wrongGuesses }: Holder): number {
-  return guessesAllowed - wrongGuesses;
+function guessesLeft({ wrongGuesses }: Holder): number {
+  return WRONG_GUESSES_MAX - wrongGuesses;
 }

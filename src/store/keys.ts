@@ -2,6 +2,7 @@
 // a copy. Addresses, networks and codes become keys only as hashes, but for `users_by_text`: a hash has no prefix to
 // search by. A record with `expiresAtMs` ends by itself.
 
+import { digest } from "../secrets.ts";
 import type { AuditEventRecord, AuditHeadRecord, AuditPlaceRecord, AuditType } from "./audit_event.ts";
 import type { Key } from "./kv.ts";
 
@@ -29,7 +30,10 @@ export interface UserRecord {
 /** What users are told apart by in lists. */
 export type UserFacets = Pick<UserRecord, "role" | "status" | "plan">;
 
-/** The account's password, apart from the user record so that no read of a user can carry it away. */
+/**
+ * The account's password, apart from the user record so that no read of a user can carry it away. Written by
+ * store/users.ts, and by store/passwords.ts when it changes.
+ */
 export interface CredentialRecord {
   /** A PHC string, `$argon2id$…`; of an imported account until it signs in, whatever src/foreign_hash.ts reads. */
   readonly passwordHash: string;
@@ -41,18 +45,18 @@ export interface ActiveAdminsRecord {
   readonly count: number;
 }
 
-/** Whose a username is: an account's, or for a while a pending registration's. */
+/** Whose a username is: an account's, or for a while a pending registration's. Written by store/usernames.ts. */
 export type UsernameRecord =
   | { readonly owner: "user"; readonly userId: string }
   | {
     readonly owner: "registration";
     readonly challengeHash: string;
-    /** The address that registers; the reservation is void once it has an account. */
+    /** The address that registers: it may take the username itself, by this registration or otherwise. */
     readonly emailHash: string;
     readonly expiresAtMs: number;
   };
 
-/** One signed-in device. Written by store/sessions.ts; gone at once when it ends. */
+/** One signed-in device. Written by store/sessions.ts and, when it is refreshed, store/rotation.ts; gone once it ends. */
 export interface SessionRecord {
   readonly id: string;
   readonly userId: string;
@@ -70,13 +74,16 @@ export interface SessionRecord {
   readonly expiresAtMs: number;
 }
 
-/** The blacklist: a refresh token that was rotated. Kept until it would have expired. */
+/**
+ * The blacklist: a refresh token that was rotated, or was the newest of its session when its account was disabled.
+ * Written by store/rotation.ts and store/sessions.ts; kept until it would have expired.
+ */
 export interface UsedRefreshTokenRecord {
   readonly userId: string;
   readonly sessionId: string;
   readonly rotatedAtMs: number;
-  /** With the token itself and the server's key this gives its successor again; alone it gives nothing. */
-  readonly successorNonce: string;
+  /** With the token itself and the server's key this gives its successor again; alone nothing. Null: it has none. */
+  readonly successorNonce: string | null;
   readonly successorExpiresAtMs: number;
   readonly expiresAtMs: number;
 }
@@ -94,9 +101,7 @@ export interface ChallengeRecord {
   readonly codeHash: string;
   /** Counts the codes sent; a mail of an earlier one is not worth sending any more. */
   readonly codeNumber: number;
-  /** Wrong guesses that it stands in all: five, or fewer when its account's day has no more left. */
-  readonly guessesAllowed: number;
-  /** When its newest code, the six digits of a reset, took its part of the day's guesses; null for all others. */
+  /** When its newest code, six digits that a stranger may have asked for, took its part of the day's guesses; or null. */
   readonly guessesHeldAtMs: number | null;
   readonly codeExpiresAtMs: number;
   readonly wrongGuesses: number;
@@ -107,7 +112,7 @@ export interface ChallengeRecord {
   readonly expiresAtMs: number;
 }
 
-/** The challenge of a purpose of which an account has one at a time; a new one replaces it. */
+/** The challenge of a purpose of which an account has one at a time. Written by store/challenges.ts with a new one. */
 export interface CurrentChallengeRecord {
   readonly challengeHash: string;
   readonly expiresAtMs: number;
@@ -120,10 +125,17 @@ export interface ResetTokenRecord {
   readonly expiresAtMs: number;
 }
 
-/** An account whose deletion has begun: gone for everybody, while the rest of it is cleared away. */
+/** An account that is gone for everybody, while the rest of it is cleared away. Written and removed by store/deletion.ts. */
 export interface TombstoneRecord {
   readonly userId: string;
   readonly addressHash: string;
+}
+
+/** When an account left an address, by its end or for another. Written by store/freed_addresses.ts, for a day. */
+export interface FreedAddressRecord {
+  /** Registrations that were begun before are void. */
+  readonly freedAtMs: number;
+  readonly expiresAtMs: number;
 }
 
 /** Admitted requests of one subject under one policy. Written by store/limits.ts. */
@@ -165,7 +177,7 @@ export interface MailRecord {
   readonly expiresAtMs: number;
 }
 
-/** One of the outbox's mails that are not done, sorted by when they are due. */
+/** One of the outbox's mails that are not done, sorted by when they are due; codes that nobody has tried to send apart. */
 export interface MailDueRecord {
   readonly mailId: string;
   readonly dueAtMs: number;
@@ -212,7 +224,9 @@ export interface SigningKeyRecord {
   /** The private JWK, sealed under SECRET_KEY. */
   readonly sealed: Uint8Array;
   readonly createdAtMs: number;
-  /** Set once another key signs: the last token of this one has expired then. */
+  /** Until then it is published, and signs nothing. Absent: it signs from the start. */
+  readonly signsAtMs?: number;
+  /** Set once there is a newer key: the last token of this one has expired then. */
   readonly expiresAtMs?: number;
 }
 
@@ -228,6 +242,11 @@ export interface StoreRecord {
   /** How far the migration to the next layout has come. */
   readonly cursor?: string;
   readonly createdAtMs: number;
+}
+
+/** How a canonical email becomes part of a key: SHA-256, so that no address stands in one. */
+export function hashEmail(email: string): string {
+  return digest(email);
 }
 
 const key = <Value>(...path: Deno.KvKeyPart[]): Key<Value> => ({ path });
@@ -271,6 +290,7 @@ export const keys = {
   resetToken: (tokenHash: string) => key<ResetTokenRecord>("reset_tokens", tokenHash),
   tombstones: () => key<TombstoneRecord>("tombstones"),
   tombstone: (userId: string) => key<TombstoneRecord>("tombstones", userId),
+  freedAddress: (addressHash: string) => key<FreedAddressRecord>("freed_addresses", addressHash),
 
   notesOf: (userId: string) => key<NoteRecord>("notes", userId),
   note: (userId: string, noteId: string) => key<NoteRecord>("notes", userId, noteId),
@@ -282,6 +302,8 @@ export const keys = {
   mail: (mailId: string) => key<MailRecord>("mails", mailId),
   mailsDue: () => key<MailDueRecord>("mails_due"),
   mailDue: ({ dueAtMs, mailId }: MailDueRecord) => key<MailDueRecord>("mails_due", dueAtMs, mailId),
+  codesDue: () => key<MailDueRecord>("codes_due"),
+  codeDue: ({ dueAtMs, mailId }: MailDueRecord) => key<MailDueRecord>("codes_due", dueAtMs, mailId),
   mailsOf: (owner: string) => key<MailPlaceRecord>("mails_by_owner", owner),
   mailOf: (owner: string, mailId: string) => key<MailPlaceRecord>("mails_by_owner", owner, mailId),
   mailsIn: (state: MailState) => key<MailPlaceRecord>("mails_by_state", state),

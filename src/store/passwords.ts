@@ -1,7 +1,7 @@
 // Passwords that change: by who knows the old one, or by who proved the mailbox. The new hash, the end of other
 // sessions, of every code and of every reset token, and the mail that tells the owner are one commit.
 
-import type { Deps } from "../deps.ts";
+import type { Deps, StoreDeps } from "../deps.ts";
 import { digest, randomText } from "../secrets.ts";
 import { type CredentialRecord, keys, type UserRecord } from "./keys.ts";
 import { type Change, isPresent, LOST, type Present, untilCommitted } from "./kv.ts";
@@ -9,8 +9,6 @@ import { addAuditEvents } from "./audit.ts";
 import { type Client, occasion, owner } from "./client.ts";
 import { addMail } from "./mails.ts";
 import { addSessionsEnd } from "./sessions.ts";
-
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /** A reset token that can be used now, and whose it is. */
 export interface ResetPermit {
@@ -26,7 +24,7 @@ export const RESET_TOKEN_TTL_MS = 10 * 60 * 1000;
  * challenge was for nobody, or became void: the account got another password or address since.
  */
 export async function addResetToken(
-  { kv, nowMs }: Pick<Deps, "kv" | "nowMs">,
+  { kv }: Pick<Deps, "kv">,
   change: Change,
   { userId, codeEpoch }: { readonly userId: string | null; readonly codeEpoch: number },
 ): Promise<string | null> {
@@ -37,7 +35,7 @@ export async function addResetToken(
   change.set(keys.resetToken(digest(plainToken)), {
     userId,
     codeEpoch,
-    expiresAtMs: nowMs() + RESET_TOKEN_TTL_MS,
+    expiresAtMs: kv.nowMs() + RESET_TOKEN_TTL_MS,
   });
   return plainToken;
 }
@@ -120,7 +118,7 @@ export function changePassword(
 }
 
 async function addPassword(
-  { kv, nowMs }: StoreDeps,
+  { kv }: Pick<Deps, "kv">,
   change: Change,
   { user, credential, passwordHash, keptSessionId }: {
     readonly user: Present<UserRecord>;
@@ -130,12 +128,12 @@ async function addPassword(
   },
 ): Promise<void> {
   // Always later than before: a sign-in tells by it whether the password it has proved is still the one.
-  const changedAtMs = Math.max(nowMs(), credential.value.changedAtMs + 1);
+  const changedAtMs = Math.max(kv.nowMs(), credential.value.changedAtMs + 1);
   change.check(user, credential).set(credential.key, { passwordHash, changedAtMs });
   await addSessionsEnd(kv, change, { userId: user.value.id, keptSessionId });
 }
 
 /** The user whose pending codes and reset tokens are void from now on. */
-export function nextEpoch({ nowMs }: Pick<Deps, "nowMs">, user: UserRecord): UserRecord {
-  return { ...user, codeEpoch: user.codeEpoch + 1, updatedAtMs: nowMs() };
+export function nextEpoch({ kv }: Pick<Deps, "kv">, user: UserRecord): UserRecord {
+  return { ...user, codeEpoch: user.codeEpoch + 1, updatedAtMs: kv.nowMs() };
 }

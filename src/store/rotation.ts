@@ -1,7 +1,7 @@
 // Rotation of refresh tokens (RFC 9700 §4.14.2): the new token of the session and the old one's place on the blacklist
 // are one commit, so that of many callers one wins and the others get the same successor.
 
-import type { Deps } from "../deps.ts";
+import type { StoreDeps } from "../deps.ts";
 import {
   createSuccessorNonce,
   deriveSuccessor,
@@ -15,7 +15,7 @@ import { anyone, type Client, occasion } from "./client.ts";
 import { keys, type SessionRecord, type UsedRefreshTokenRecord, type UserRecord } from "./keys.ts";
 import { type Entry, isPresent, type Kv, LOST, untilCommitted } from "./kv.ts";
 import { addMail } from "./mails.ts";
-import { lifeOf, type SessionGrant } from "./sessions.ts";
+import { lifeOf, type SessionGrant, type SessionIds } from "./sessions.ts";
 
 /** What became of a presented refresh token. */
 export type Rotation =
@@ -24,8 +24,6 @@ export type Rotation =
   | { readonly outcome: "disabled" }
   /** Used before, and not just now: its session has ended with this call, unless it had already. */
   | { readonly outcome: "reused" };
-
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /** A well-formed refresh token, and what the store held about it at one moment. */
 export interface PresentedToken {
@@ -75,14 +73,19 @@ async function tryRotation(
   { plainToken, hash, parts, user, session, used }: PresentedToken,
   client: Client,
 ): Promise<Rotation | typeof LOST> {
-  const { kv, config, secrets, nowMs } = deps;
-  const now = nowMs();
-  if (user.value?.status === "disabled") return { outcome: "disabled" };
+  const { kv, config, secrets } = deps;
+  const nowMs = kv.nowMs();
+  if (user.value?.status === "disabled") {
+    // Not to who knows the account's id only.
+    const isOwn = isPresent(used) || isPresent(session) && isSameHash(session.value.refreshHash, hash);
+    return { outcome: isOwn ? "disabled" : "invalid" };
+  }
 
   if (isPresent(used)) {
     const { rotatedAtMs, successorNonce, successorExpiresAtMs } = used.value;
+    if (successorNonce === null) return { outcome: "invalid" };
     // A clock that stepped back makes the age negative: it counts as none, and the step is what it lasts longer.
-    if (now - rotatedAtMs >= config.refreshGraceMs) {
+    if (nowMs - rotatedAtMs >= config.refreshGraceMs) {
       return await endReplayed(deps, { user, session, client });
     }
     if (!isPresent(user) || !isPresent(session)) return { outcome: "invalid" };
@@ -99,22 +102,22 @@ async function tryRotation(
 
   if (!isPresent(user) || !isPresent(session)) return { outcome: "invalid" };
   if (!isSameHash(session.value.refreshHash, hash)) return { outcome: "invalid" };
-  if (now >= session.value.refreshExpiresAtMs) return { outcome: "invalid" };
+  if (nowMs >= session.value.refreshExpiresAtMs) return { outcome: "invalid" };
 
   const successorNonce = createSuccessorNonce();
   const plainRefreshToken = deriveSuccessor(secrets, plainToken, { nonce: successorNonce, parts });
   const rotated: SessionRecord = {
     ...session.value,
-    lastUsedAtMs: now,
+    lastUsedAtMs: nowMs,
     refreshHash: hashRefreshToken(plainRefreshToken),
-    ...lifeOf(config, { nowMs: now, endsAtMs: session.value.endsAtMs }),
+    ...lifeOf(config, { nowMs, endsAtMs: session.value.endsAtMs }),
   };
   const isCommitted = await kv.change()
     .check(session)
     .set(session.key, rotated)
     .set(used.key, {
       ...parts,
-      rotatedAtMs: now,
+      rotatedAtMs: nowMs,
       successorNonce,
       successorExpiresAtMs: rotated.refreshExpiresAtMs,
       expiresAtMs: session.value.refreshExpiresAtMs,
@@ -163,11 +166,12 @@ async function endReplayed(
  * its grace. Null otherwise.
  */
 export function ownerOfToken(
-  { config, nowMs }: Pick<StoreDeps, "config" | "nowMs">,
+  { kv, config }: Pick<StoreDeps, "kv" | "config">,
   { hash, parts, session, used }: PresentedToken,
-): RefreshTokenParts | null {
+): SessionIds | null {
   if (!isPresent(session)) return null;
-  if (isPresent(used)) return nowMs() - used.value.rotatedAtMs < config.refreshGraceMs ? parts : null;
-  const isCurrent = isSameHash(session.value.refreshHash, hash) && nowMs() < session.value.refreshExpiresAtMs;
+  const nowMs = kv.nowMs();
+  if (isPresent(used)) return nowMs - used.value.rotatedAtMs < config.refreshGraceMs ? parts : null;
+  const isCurrent = isSameHash(session.value.refreshHash, hash) && nowMs < session.value.refreshExpiresAtMs;
   return isCurrent ? parts : null;
 }

@@ -1,16 +1,16 @@
-// Accounts: the user record, its password apart from it, and the indexes by email and username, always changed in
-// one commit. The indexes hold ids; a lookup reads the index first and the record second.
+// Accounts: the user record, its password apart from it, and the index by email, always changed in one commit with the
+// username (usernames.ts). The index holds ids; a lookup reads it first and the record second.
 
 import { newId } from "../id.ts";
-import { digest } from "../secrets.ts";
 import { addAdminCount } from "./admins.ts";
 import { addAuditEvents, type AuditDeps, type AuditDraft } from "./audit.ts";
 import type { Actor } from "./client.ts";
-import { type CredentialRecord, keys, type UsernameRecord, type UserRecord } from "./keys.ts";
-import { type Change, type Entry, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
+import { type CredentialRecord, hashEmail, keys, type UserRecord } from "./keys.ts";
+import { type Change, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
 import { nextEpoch } from "./passwords.ts";
-import { addSessionsEnd } from "./sessions.ts";
+import { addShutOut } from "./sessions.ts";
 import { addUserIndex } from "./user_index.ts";
+import { addUsername, addUsernameMove } from "./usernames.ts";
 
 /** An account with its password, as it was read in one snapshot. */
 export interface Account {
@@ -42,11 +42,6 @@ export type UserPatch = {
 };
 
 const ACCOUNTS_PAGE = 500;
-
-/** How an email becomes a key: SHA-256, so that no address stands in one. */
-export function hashEmail(email: string): string {
-  return digest(email);
-}
 
 /** The account of a canonical address, or null. */
 export async function findAccountByEmail(kv: Kv, email: string): Promise<Account | null> {
@@ -129,52 +124,19 @@ export async function addUser(
     .set(keys.user(user.id), user)
     .set(keys.credential(user.id), { passwordHash: newUser.passwordHash, changedAtMs: nowMs });
   if (user.username !== null) {
-    const username = await findFreeUsername(kv, { username: user.username, email: user.email });
-    if (!username) return null;
-    change.check(username).set(username.key, { owner: "user", userId: user.id });
+    const isFree = await addUsername(kv, change, {
+      username: user.username,
+      email: user.email,
+      userId: user.id,
+    });
+    if (!isFree) return null;
   }
   addUserIndex(change, { before: null, after: user });
   await addAdminCount(kv, change, { before: null, after: user });
   return user;
 }
 
-/**
- * Reserves a username for a pending registration. False when it is taken; what another registration of the same address
- * has reserved is not, because somebody whose answer got lost registers again.
- */
-export async function addUsernameReservation(
-  kv: Kv,
-  change: Change,
-  { username, email, challengeHash, expiresAtMs }: {
-    readonly username: string;
-    readonly email: string;
-    readonly challengeHash: string;
-    readonly expiresAtMs: number;
-  },
-): Promise<boolean> {
-  const entry = await findFreeUsername(kv, { username, email });
-  if (!entry) return false;
-  change.check(entry).set(entry.key, {
-    owner: "registration",
-    challengeHash,
-    emailHash: hashEmail(email),
-    expiresAtMs,
-  });
-  return true;
-}
-
-/** A username, and the address of who wants it. */
-export interface WantedUsername {
-  readonly username: string;
-  readonly email: string;
-}
-
-/** Whether nobody has the username, and no pending registration of another address reserves it. */
-export async function isUsernameFree(kv: Kv, wanted: WantedUsername): Promise<boolean> {
-  return await findFreeUsername(kv, wanted) !== null;
-}
-
-/** The new state of an account's password: only `passwordHash` differs when a hash is renewed at sign-in. */
+/** Puts a renewed hash of the same password in place of the old one. False on a lost race. */
 export async function replacePasswordHash(
   kv: Kv,
   { credential, passwordHash }: {
@@ -208,10 +170,10 @@ export function replaceUser(
     const before = entry.value;
     const patched: UserRecord = { ...before, ...definedOf(patch), updatedAtMs: kv.nowMs() };
     const isShutOut = before.status === "active" && patched.status === "disabled";
-    const after = isShutOut ? nextEpoch(kv, patched) : patched;
+    const after = isShutOut ? nextEpoch(deps, patched) : patched;
     const change = kv.change().check(entry).set(entry.key, after);
     addUserIndex(change, { before, after });
-    if (isShutOut) await addSessionsEnd(kv, change, { userId, keptSessionId: null });
+    if (isShutOut) await addShutOut(kv, change, userId);
     if (!await addUsernameMove(kv, change, { before, after })) return { outcome: "username_taken" };
     if (!await addAdminCount(kv, change, { before, after })) return { outcome: "last_admin" };
     await addAuditEvents(deps, change, eventsOf({ before, after, actor }));
@@ -246,40 +208,4 @@ function eventsOf(
 
 function definedOf(patch: UserPatch): Partial<UserRecord> {
   return Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-}
-
-/** False when the new username is somebody else's. */
-async function addUsernameMove(
-  kv: Kv,
-  change: Change,
-  { before, after }: { readonly before: UserRecord; readonly after: UserRecord },
-): Promise<boolean> {
-  const from = before.username?.toLowerCase() ?? null;
-  const to = after.username?.toLowerCase() ?? null;
-  if (from === to) return true;
-  if (to !== null) {
-    const username = await findFreeUsername(kv, { username: to, email: after.email });
-    if (!username) return false;
-    change.check(username).set(username.key, { owner: "user", userId: after.id });
-  }
-  if (from !== null) change.remove(keys.username(from));
-  return true;
-}
-
-/** The entry to check and write when the username is free for who has, or will have, this address; else null. */
-async function findFreeUsername(
-  kv: Kv,
-  { username, email }: WantedUsername,
-): Promise<Entry<UsernameRecord> | null> {
-  const entry = await kv.find(keys.username(username.toLowerCase()));
-  if (!isPresent(entry)) return entry;
-  if (entry.value.owner === "user") return null;
-  if (entry.value.emailHash === hashEmail(email)) return entry;
-  // A pending registration ends when its challenge does, or when its address got an account by another one.
-  const [challenge, account] = await kv.findMany([
-    keys.challenge(entry.value.challengeHash),
-    keys.userIdByEmail(entry.value.emailHash),
-  ]);
-  const isPending = isPresent(challenge) && !isPresent(account);
-  return isPending ? null : entry;
 }

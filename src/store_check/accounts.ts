@@ -1,8 +1,7 @@
 // Accounts and what leads to them. Each index is looked at from both ends: a user who is not found, and an entry that
 // leads to somebody else.
 
-import { keys } from "../store/keys.ts";
-import { hashEmail } from "../store/users.ts";
+import { hashEmail, keys } from "../store/keys.ts";
 import {
   expectAt,
   expectThat,

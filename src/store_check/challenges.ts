@@ -31,10 +31,10 @@ const currentRule = ruleFor(keys.currentChallengesOf(""), (record) => [
 ]);
 
 function isWithinBounds(
-  { wrongGuesses, guessesAllowed, codeNumber, codeExpiresAtMs, expiresAtMs }: ChallengeRecord,
+  { wrongGuesses, codeNumber, codeExpiresAtMs, expiresAtMs }: ChallengeRecord,
 ): boolean {
-  return wrongGuesses >= 0 && wrongGuesses <= guessesAllowed && guessesAllowed <= WRONG_GUESSES_MAX &&
-    codeNumber >= 1 && codeNumber <= RESENDS_MAX + 1 && codeExpiresAtMs <= expiresAtMs;
+  return wrongGuesses >= 0 && wrongGuesses <= WRONG_GUESSES_MAX && codeNumber >= 1 &&
+    codeNumber <= RESENDS_MAX + 1 && codeExpiresAtMs <= expiresAtMs;
 }
 
 export const challengeRules: readonly Rule[] = [challengeRule, currentRule];

@@ -21,6 +21,7 @@ const loners: readonly Rule[] = [
   keys.activeAdmins(),
   // Good only while the account's epoch is the same.
   keys.resetToken(""),
+  keys.freedAddress(""),
   keys.mailbox(),
 ].map((key) => ruleFor<unknown>(key, () => []));
 

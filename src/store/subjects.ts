@@ -1,0 +1,47 @@
+// Whom a limit counts, as the part of a key. Written once: what counts (rate_limit.ts, code_sending.ts) and what tells
+// of it (sign_in_report.ts) would otherwise drift apart, and the report lie. Addresses stand here as hashes only.
+
+import type { Secrets } from "../secrets.ts";
+import type { ChallengePurpose } from "./keys.ts";
+
+/** Everybody in a client's network: `networkHash` as `Client` has it. */
+export function networkSubject(networkHash: string): string {
+  return networkHash;
+}
+
+/** An account, by the requests and passwords that are its own. Ends with it: store/deletion.ts removes its counts. */
+export function userSubject(userId: string): string {
+  return userId;
+}
+
+/** A challenge, whoever tries codes against it. */
+export function challengeSubject(secrets: Secrets, challengeId: string): string {
+  return secrets.mac("subject", challengeId);
+}
+
+/** A canonical address, whether or not it has an account: mails to it, and resets that name it. */
+export function addressSubject(secrets: Secrets, email: string): string {
+  return secrets.mac("address", email);
+}
+
+/**
+ * Sign-in attempts at a canonical address: from a network where its owner signed in lately, or, with null, from all
+ * others together. So an attack from elsewhere never keeps the owner out.
+ */
+export function signInSubject(secrets: Secrets, email: string, knownNetworkHash: string | null): string {
+  return secrets.mac("subject", email, knownNetworkHash ?? "elsewhere");
+}
+
+/** Wrong guesses at codes: an account's by its id; a registration is for none, and counts for its address apart. */
+export function guessSubject(
+  secrets: Secrets,
+  { purpose, userId, email }: {
+    readonly purpose: ChallengePurpose;
+    readonly userId: string | null;
+    readonly email: string;
+  },
+): string {
+  return purpose === "registration"
+    ? secrets.mac("guesses", purpose, email)
+    : secrets.mac("guesses", userId ?? email);
+}
