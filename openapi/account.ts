@@ -3,6 +3,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { AuditEvent } from "./audit.ts";
 import { challengeAnswer, guessesAt } from "./challenge.ts";
+import { faultCode } from "./fault.ts";
 import { challengeId, code, email, id, locale, name, password, time, username, word } from "./fields.ts";
 import { headers, privateAnswer } from "./headers.ts";
 import { Note } from "./notes.ts";
@@ -57,9 +58,10 @@ administrators.`,
             name: name.nullable().optional(),
             username: username.nullable().optional(),
             locale: locale.nullable().optional(),
-          }).refine((patch) => Object.keys(patch).length > 0, "Names nothing to change").openapi({
-            minProperties: 1,
-          }),
+          }).refine((patch) => Object.keys(patch).length > 0, {
+            error: "Names nothing to change",
+            ...faultCode("nothing_to_change"),
+          }).openapi({ minProperties: 1 }),
         },
       },
     },
@@ -209,12 +211,15 @@ export const AccountExport = z.object({
     description: "Networks that the account signed in from within 30 days. They are kept only as hashes.",
   }),
   mails: z.array(sentMail).max(10_000).openapi({
-    description: "Mails about the account, of about 30 days. What they said is not kept once they are sent.",
+    description:
+      "Mails about the account, of about 30 days. What they said is not kept once they are sent. Codes to another address are not among " +
+      "them: whether one left would tell whether somebody has that address.",
   }),
   events: z.array(AuditEvent).max(10_000).openapi({
     description:
       "What the audit trail tells of the account, newest first, ten thousand at most: what it did and what happened to it. Of who else took " +
-      "part, an admin or an account that it acted on as one, neither the id nor from where is told.",
+      "part, an admin or an account that it acted on as one, neither the id nor from where is told; of a code to another address only that " +
+      "it was asked for, as `code_sent`.",
   }),
   notes: z.array(Note).max(100_000).openapi({ description: "Every note." }),
 }).openapi("AccountExport", { description: "Everything that is kept about a person." });
@@ -227,7 +232,8 @@ export const exportMe = createRoute({
   summary: "Export everything kept about you",
   description:
     `One JSON document with all that the server keeps about the caller (GDPR articles 15 and 20). It can be large: the
-lists are whole, without pages.
+lists are whole, without pages. A large one is sent while it is made, and one that broke off on the way is no JSON. Exports of
+one account are made one after the other.
 
 Left out is what could only do harm in a file: the hashes of the password and of tokens. Flows that wait for their code
 are not in it either: the store can open one only with its \`challenge_id\`, which it does not keep.`,

@@ -16,10 +16,13 @@ const BODY_BYTES_MAX = 64 * 1024;
 const BODY_DEADLINE_MS = 10_000;
 const BODILESS_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE"]);
 const TEXT_LENGTH_MAX = 2_048;
+const MEDIA_TYPE = "application/json";
+/** One of a media type, in lower case, or none after a semicolon: its name, and its value as a token or in quotes. */
+const PARAMETER = /;[ \t]*(?:([\w!#$%&'*+.^`|~-]+)=(?:([\w!#$%&'*+.^`|~-]+)|"((?:[^"\\]|\\.)*)"))?[ \t]*/g;
 
 /**
- * Reads the body, unless the method has none, and leaves its text where the validator of the route finds it. An empty body counts as `{}`, so
- * that the answer names what is missing. Throws 413 and 415.
+ * Reads the body, unless the method has none, and leaves its text where the validator of the route finds it. An empty
+ * body counts as `{}`, so that the answer names what is missing. Throws 413 and 415.
  */
 export async function readBody(request: HonoRequest): Promise<RequestBody> {
   if (BODILESS_METHODS.has(request.method)) return { value: undefined, fault: null };
@@ -27,35 +30,41 @@ export async function readBody(request: HonoRequest): Promise<RequestBody> {
   const isEmpty = bytes?.byteLength === 0;
   checkMediaType(request, { isEmpty });
   if (bytes === null) {
-    const detail = `The body broke off, or was not here within ${BODY_DEADLINE_MS / 1000} seconds`;
-    return { value: undefined, fault: new Problem("body_malformed", { detail }) };
+    return malformed(`The body broke off, or was not here within ${BODY_DEADLINE_MS / 1000} seconds`);
   }
   if (isEmpty) {
-    // The validator asks for the header, too, which such a request may lack.
-    const headers = new Headers(request.raw.headers);
-    headers.set("content-type", "application/json");
-    request.raw = new Request(request.raw, { headers, body: "{}" });
+    leave(request, "{}");
     return { value: {}, fault: null };
   }
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     const value: unknown = JSON.parse(text);
-    if (hasDuplicateName(text)) throw new SyntaxError("A member name occurs twice");
+    if (hasDuplicateName(text)) return malformed("The body names a member twice");
     leave(request, text);
     return { value, fault: null };
   } catch (cause) {
     // The cause quotes the body, which may hold a password: it goes nowhere.
-    const detail = cause instanceof SyntaxError
-      ? "The body is not JSON, or names a member twice"
-      : "The body is not UTF-8";
-    return { value: undefined, fault: new Problem("body_malformed", { detail }) };
+    return malformed(cause instanceof SyntaxError ? "The body is not JSON" : "The body is not UTF-8");
   }
+}
+
+function malformed(detail: string): RequestBody {
+  return { value: undefined, fault: new Problem("body_malformed", { detail }) };
 }
 
 /** A body can be read once: the validator finds it where hono keeps what was read. */
 function leave(request: HonoRequest, text: string): void {
   // Hono keeps promises there, and types them as what they resolve to.
   request.bodyCache.text = Promise.resolve(text) as unknown as string;
+  if (request.header("content-type") === MEDIA_TYPE) return;
+  // It asks for the header, too, which may be missing, or be written in a way that it does not know.
+  const headers = new Headers(request.raw.headers);
+  headers.set("content-type", MEDIA_TYPE);
+  request.raw = new Request(request.raw.url, {
+    method: request.raw.method,
+    headers,
+    signal: request.raw.signal,
+  });
 }
 
 /** A member of a parsed but not yet validated body, when it is a text of a sane length. */
@@ -112,15 +121,18 @@ function checkMediaType(request: HonoRequest, { isEmpty }: { readonly isEmpty: b
   }
   const contentType = request.header("content-type");
   if (contentType === undefined && isEmpty) return;
-  const [essence = "", ...parameters] = (contentType ?? "").toLowerCase().split(";").map((part) =>
-    part.trim()
-  );
-  const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice(8).replaceAll(
-    '"',
-    "",
-  );
-  const isUtf8 = charset === undefined || charset === "utf-8" || charset === "utf8";
-  if (essence !== "application/json" || !isUtf8) throw new Problem("media_type_unsupported");
+  if (!isJsonInUtf8(contentType ?? "")) throw new Problem("media_type_unsupported");
+}
+
+/** With any parameters, but at most one charset (RFC 9110 §5.6.6, RFC 8259 §8.1). */
+function isJsonInUtf8(contentType: string): boolean {
+  const charsets: string[] = [];
+  const essence = contentType.toLowerCase().replaceAll(PARAMETER, (_, name = "", token = "", text = "") => {
+    if (name === "charset") charsets.push(token || text);
+    return "";
+  });
+  const isUtf8 = charsets.every((charset) => charset === "utf-8" || charset === "utf8");
+  return essence.trim() === MEDIA_TYPE && isUtf8 && charsets.length <= 1;
 }
 
 /** Whether an object in `json`, which must be valid JSON, has two members of the same name. */

@@ -3,11 +3,12 @@
 import type { Context } from "hono";
 import type { AppEnv } from "./app_env.ts";
 import type { Deps } from "./deps.ts";
-import { clientAddress, networkOf } from "./network.ts";
+import { clientAddress, networkOf, trustedEntry } from "./network.ts";
 import type { Client } from "./store/client.ts";
 
 const USER_AGENT_LENGTH_MAX = 200;
 const KNOWN_MAX = 10_000;
+const KNOWN_LENGTH_MAX = 200;
 
 /** Tells who asks. */
 export type ReadClient = (c: Context<AppEnv>) => Client;
@@ -22,7 +23,7 @@ export function createClientReader({ config, secrets }: Pick<Deps, "config" | "s
       socketAddress: socketAddress(c.env),
       forwardedFor: config.trustedProxyHops === 0 ? null : c.req.header("x-forwarded-for") ?? null,
     };
-    const key = `${origin.socketAddress} ${origin.forwardedFor}`;
+    const key = `${origin.socketAddress} ${trustedEntry(origin.forwardedFor, config.trustedProxyHops)}`;
     const request = {
       userAgent: safeUserAgent(c.req.header("user-agent")),
       requestId: c.get("requestId"),
@@ -32,8 +33,11 @@ export function createClientReader({ config, secrets }: Pick<Deps, "config" | "s
 
     const address = clientAddress(origin, config.trustedProxyHops);
     const client = { address, networkHash: secrets.mac("network", networkOf(address)) };
-    if (known.size >= KNOWN_MAX) known.clear();
-    known.set(key, client);
+    // What is longer the client has written, and can write anew each time.
+    if ((origin.forwardedFor?.length ?? 0) <= KNOWN_LENGTH_MAX) {
+      if (known.size >= KNOWN_MAX) known.clear();
+      known.set(key, client);
+    }
     return { ...client, ...request };
   };
 }

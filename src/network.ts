@@ -21,10 +21,16 @@ const NETWORK_GROUPS = 4;
  * then the request did not come through all of them.
  */
 export function clientAddress({ socketAddress, forwardedFor }: Origin, trustedProxyHops: number): string {
+  const trusted = trustedEntry(forwardedFor, trustedProxyHops);
+  const address = parseAddress(withoutPort(trusted)) ?? parseAddress(socketAddress ?? "");
+  return address === null ? UNKNOWN_ADDRESS : textOf(address);
+}
+
+/** The one entry of X-Forwarded-For that counts, as it came; empty when there is none. */
+export function trustedEntry(forwardedFor: string | null, trustedProxyHops: number): string {
   const entries = forwardedFor?.split(",") ?? [];
   const trusted = trustedProxyHops > 0 ? entries.at(-trustedProxyHops) : undefined;
-  const address = parseAddress(withoutPort(trusted?.trim() ?? "")) ?? parseAddress(socketAddress ?? "");
-  return address === null ? UNKNOWN_ADDRESS : textOf(address);
+  return trusted?.trim() ?? "";
 }
 
 /** The network that shares a limit: an IPv4 address itself, of IPv6 the /64 that one household or host has. */

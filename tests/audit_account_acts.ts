@@ -36,12 +36,11 @@ import {
   plan,
   STRANGER,
   type Told,
-  UNKNOWN_ID,
   wrong,
   WRONG_PASSWORD,
 } from "./audit_acts.ts";
 import type { Scene } from "./audit_scene.ts";
-import { type CallInput, MINUTE_MS, PASSWORD } from "./harness.ts";
+import { type CallInput, MINUTE_MS, PASSWORD, UNKNOWN_ID } from "./harness.ts";
 import { takeResetToken } from "./person.ts";
 
 const passwords: readonly Act[] = [

@@ -10,9 +10,9 @@ import { addAuditEvents, insertAuditEvent } from "../src/store/audit.ts";
 import type { AuditType } from "../src/store/audit_event.ts";
 import { anyone, OPERATOR } from "../src/store/client.ts";
 import { replaceUser } from "../src/store/users.ts";
-import { NEW_PASSWORD, STRANGER, UNKNOWN_ID, WRONG_PASSWORD } from "./audit_acts.ts";
+import { NEW_PASSWORD, STRANGER, WRONG_PASSWORD } from "./audit_acts.ts";
 import { type AuditEventView, listEvents, openScene, type Scene } from "./audit_scene.ts";
-import { DAY_MS, PASSWORD, type TestServer } from "./harness.ts";
+import { DAY_MS, PASSWORD, type TestServer, UNKNOWN_ID } from "./harness.ts";
 import { signIn } from "./person.ts";
 
 const CLIENT = { address: "192.0.2.1", networkHash: "network", userAgent: null, requestId: "request" };

@@ -16,7 +16,7 @@ import { removeUser } from "../src/store/deletion.ts";
 import { keys } from "../src/store/keys.ts";
 import { WRONG_PASSWORD } from "./audit_acts.ts";
 import { FROM, openScene, type Scene } from "./audit_scene.ts";
-import { DAY_MS, HOUR_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
+import { DAY_MS, HOUR_MS, startServer, type TestServer, UNKNOWN_ID, UNLIMITED } from "./harness.ts";
 import { type MailStore, openMailStore } from "./mail_setup.ts";
 import { type Person, signUp } from "./person.ts";
 import { createSecondInstance } from "./second_instance.ts";
@@ -112,6 +112,49 @@ Deno.test("audit: a trail is whole while its events end, also when AUDIT_RETENTI
   assert.equal((await proveAudit(store.kv, store.secrets)).eventCount, 0);
   await tell(store);
   assert.deepEqual(await faultsOf(store), []);
+});
+
+Deno.test("audit: what strangers do ends after a week where it concerns no account, and the trail stays whole", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  const store = { ...server, secrets: server.deps.secrets };
+  const ada = await signUp(server);
+  const isNobodys = ({ actorKind, userId }: AuditEventRecord): boolean =>
+    actorKind === "anyone" && userId === null;
+  for (const email of [ada.email, "nobody@example.org", "nobody.else@example.org"]) {
+    for (let time = 0; time < 5; time++) {
+      server.clock.nowMs += HOUR_MS;
+      await server.call(requestPasswordReset, { json: { email } });
+      await server.call(login, { json: { email, password: WRONG_PASSWORD } });
+    }
+  }
+  await tell(store, server.deps.config.auditRetentionMs);
+  const told = await eventsIn(store);
+  assert.equal(told.filter(isNobodys).length, 21, "ten of each address, and the code of ada's registration");
+  const { anchor } = await proveAudit(store.kv, store.secrets);
+
+  server.clock.nowMs += 7 * DAY_MS - HOUR_MS;
+  await sweep(store);
+  assert.equal((await eventsIn(store)).filter(isNobodys).length, 2, "those of the last hour");
+  server.clock.nowMs += HOUR_MS;
+  await sweep(store);
+  assert.deepEqual(await eventsIn(store), told.filter((event) => !isNobodys(event)));
+  assert.deepEqual(await faultsOf(store, anchor), []);
+  await assertEachIsMissed(store);
+});
+
+Deno.test("audit: requests about accounts and about nobody wait for each other, so that none tells which it is", async () => {
+  using store = await openMailStore();
+  const deps = { ...store, config: { auditRetentionMs: 365 * DAY_MS } };
+  const actor = anyone({ address: "192.0.2.1", networkHash: "n", userAgent: null, requestId: "r" });
+  const drafts = [UNKNOWN_ID, null].map((userId) => ({ type: "code_sent", actor, userId }) as const);
+  for (const [draft, other] of [drafts, drafts.toReversed()]) {
+    assert(draft && other);
+    const change = store.kv.change();
+    await addAuditEvents(deps, change, [draft]);
+    // Chains are drawn: by then every one of the others has been written.
+    for (let time = 0; time < 2_000; time++) await insertAuditEvent(deps, other);
+    assert.equal(await change.commit(), false);
+  }
 });
 
 /** Takes out one event after the other, with all its places, and puts it back. */

@@ -1,5 +1,5 @@
-// Bodies that cost more than they weigh: deep, long, many-membered, compressed, in another charset. None is inflated,
-// each is refused at once, by a small answer, and the memory comes back.
+// Bodies and headers that cost more than they weigh: deep, long, many-membered, compressed, in another charset. None is
+// inflated, each is refused at once, by a small answer, and the memory comes back.
 
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
@@ -16,6 +16,10 @@ const REFUSAL_LIMIT_MS = 2_000;
 /** What all of them may leave behind in memory. */
 const GROWTH_BYTES_MAX = 128 * 2 ** 20;
 const ROUNDS = 3;
+/** Behind a proxy that appends to it the client writes most of it. */
+const FORWARDED_BYTES = 60_000;
+/** Together 240 MB. */
+const FORWARDED_REQUESTS = 4_000;
 
 const bodies: Readonly<Record<string, string>> = {
   "30,000 lists in each other": `${"[".repeat(30_000)}${"]".repeat(30_000)}`,
@@ -102,6 +106,21 @@ Deno.test("bombs: a token that is as long as a header may be is refused at once"
     assert.equal(answer.body.code, "token_invalid");
   }
   assert(performance.now() - askedMs < REFUSAL_LIMIT_MS);
+});
+
+Deno.test("bombs: what a client writes into X-Forwarded-For is not kept", async () => {
+  await using site = await createSite();
+  const server = await site.startServer({ ...UNLIMITED, TRUST_PROXY: "1" });
+  const before = await residentBytesOf(server);
+  for (let request = 0; request < FORWARDED_REQUESTS; request++) {
+    const forged = String(request).padEnd(FORWARDED_BYTES, "x");
+    // As behind a proxy that adds to it, and as behind one that passes on what it got.
+    const header = request % 3 === 0 ? `${forged}, 2001:db8::${request.toString(16)}` : forged;
+    const headers = { "x-forwarded-for": header };
+    assert.equal((await site.call(readMe, { headers })).status, 401);
+  }
+  const growth = await residentBytesOf(server) - before;
+  assert(growth < GROWTH_BYTES_MAX, `${Math.round(growth / 2 ** 20)} MiB`);
 });
 
 function unknownMembers(count: number, value: string): string {

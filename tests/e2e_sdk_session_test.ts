@@ -6,11 +6,12 @@ import { verifyToken } from "../openapi/sessions.ts";
 import type { TokenStorage } from "../src/sdk/session.ts";
 import type { Intercept } from "./gateway.ts";
 import { eventually, freePort } from "./process.ts";
-import { ADA, BOB, openPlace, openTab } from "./sdk_place.ts";
+import { ADA, BOB, type Entry, openPlace, openTab, type Place, type Tab } from "./sdk_place.ts";
 
 const REFRESH = "POST /api/v1/auth/token/refresh";
 const LOGOUT = "POST /api/v1/auth/logout";
 const ME = "GET /api/v1/me";
+const NOTES = "POST /api/v1/notes";
 const CALLS = 20;
 const LATE_MS = 100;
 
@@ -36,13 +37,9 @@ Deno.test("session: a token that the server refuses is renewed once, and the bod
   const tab = place.openTab();
   await tab.signIn();
   place.spoilAccessToken();
-  const created = await tab.session.fetch(`${place.gateway.url}/api/v1/notes`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ title: "Milk" }),
-  });
+  const created = await writeNote(place, tab, "Milk");
   assert.deepEqual([created.status, (await created.json()).title], [201, "Milk"]);
-  assert.deepEqual([place.gateway.count("POST /api/v1/notes"), place.gateway.count(REFRESH)], [2, 1]);
+  assert.deepEqual([place.gateway.count(NOTES), place.gateway.count(REFRESH)], [2, 1]);
 
   // However often it is refused.
   place.gateway.intercept(ME, () => problem(401, "token_invalid"));
@@ -284,6 +281,136 @@ Deno.test("session: somebody else who signs in in another tab gets nothing from 
   assert.equal(place.gateway.count(LOGOUT), 0);
   assert.deepEqual(await other.readMeOften(1), [200]);
 });
+
+for (
+  const { name, signInBob } of [
+    {
+      name: "here",
+      signInBob: async (tab: Tab): Promise<void> => {
+        await tab.session.signOut();
+        await tab.signIn(BOB);
+      },
+    },
+    {
+      name: "in another tab",
+      signInBob: async (tab: Tab, other: Tab): Promise<void> => {
+        await other.signIn(BOB);
+        assert.equal(
+          await tab.session.isSignedIn(),
+          false,
+          "This look ends Ada's; from the next on it is Bob's",
+        );
+      },
+    },
+  ]
+) {
+  Deno.test(`session: a refused request is never sent again for who signs in meanwhile, ${name}`, async () => {
+    await using place = await openPlace();
+    const [tab, other] = [place.openTab(), place.openTab()];
+    await tab.signIn();
+    const isAsked = Promise.withResolvers<void>();
+    const isBob = Promise.withResolvers<void>();
+    place.gateway.intercept(NOTES, async (_, pass) => {
+      place.gateway.release(NOTES);
+      isAsked.resolve();
+      await isBob.promise;
+      return await pass();
+    });
+    const asked = writeNote(place, tab, "Ada's");
+    await isAsked.promise;
+    await place.endAllSessions(ADA);
+    await signInBob(tab, other);
+    isBob.resolve();
+
+    const refused = await asked;
+    assert.deepEqual([refused.status, (await refused.json()).code], [401, "token_invalid"]);
+    assert.equal(place.gateway.count(NOTES), 1);
+    const written = await writeNote(place, tab, "Bob's");
+    assert.deepEqual([written.status, (await written.json()).title], [201, "Bob's"]);
+  });
+}
+
+Deno.test("session: who signs in while another one's renewal is on its way does not wait for it", async () => {
+  await using place = await openPlace();
+  const tab = place.openTab();
+  await tab.signIn();
+  place.spoilAccessToken();
+  const isAsked = Promise.withResolvers<void>();
+  const isBobDone = Promise.withResolvers<void>();
+  using _platform = hideLocks();
+  place.gateway.intercept(REFRESH, async (_, pass) => {
+    place.gateway.release(REFRESH);
+    isAsked.resolve();
+    await isBobDone.promise;
+    return await pass();
+  });
+  const asked = tab.readMeOften(1);
+  await isAsked.promise;
+  await tab.signIn(BOB);
+  place.spoilAccessToken();
+  let statuses: number[] | null = null;
+  const answered = tab.readMeOften(CALLS).then((all) => statuses = all);
+  try {
+    await eventually("Bob's calls are answered", () => statuses !== null);
+  } finally {
+    isBobDone.resolve();
+  }
+  assert.deepEqual(await answered, Array(CALLS).fill(200));
+  assert.deepEqual(await asked, [401], "Asked for Ada, and not again for Bob");
+  assert.deepEqual(await tab.readMeOften(1), [200]);
+});
+
+Deno.test("session: a storage that refuses the write loses nothing, and takes it at the next look", async () => {
+  await using place = await openPlace();
+  const entries = new Map<string, string>();
+  let isFull = false;
+  const refusing = <Result>(work: () => Result): Result => {
+    if (isFull) throw new DOMException("The quota has been exceeded", "QuotaExceededError");
+    return work();
+  };
+  const storage: TokenStorage = {
+    getItem: (key) => entries.get(key) ?? null,
+    setItem: (key, value) => refusing(() => entries.set(key, value)),
+    removeItem: (key) => refusing(() => entries.delete(key)),
+  };
+  const tab = openTab(place.gateway, { storage });
+  const kept = (): Entry | null => JSON.parse(entries.get("latchkey.session") ?? "null");
+  await tab.signIn();
+  const used = kept();
+  entries.set("latchkey.session", JSON.stringify({ ...used, access_token: "spoiled" }));
+
+  isFull = true;
+  assert.deepEqual(await tab.readMeOften(CALLS), Array(CALLS).fill(200));
+  assert.equal(place.gateway.count(REFRESH), 1);
+  assert.equal(kept()?.refresh_token, used?.refresh_token, "What stands there is used up");
+  isFull = false;
+  assert.deepEqual(await tab.readMeOften(1), [200]);
+  assert.notEqual(kept()?.refresh_token, used?.refresh_token);
+  assert.equal(place.gateway.count(REFRESH), 1);
+
+  // A sign-out, too: what cannot be removed is not used any more.
+  isFull = true;
+  assert.equal(await tab.session.signOut(), true);
+  assert.deepEqual(await tab.readMeOften(1), [401]);
+  isFull = false;
+  assert.deepEqual([await tab.session.isSignedIn(), kept()], [false, null]);
+
+  // What somebody else writes counts more than what was refused.
+  isFull = true;
+  await tab.signIn(ADA);
+  isFull = false;
+  await openTab(place.gateway, { storage }).signIn(BOB);
+  assert.deepEqual(await tab.readMeOften(1), [401]);
+  assert.deepEqual(tab.ends, ["signed_out", "elsewhere"]);
+});
+
+function writeNote({ gateway }: Place, { session }: Tab, title: string): Promise<Response> {
+  return session.fetch(`${gateway.url}/api/v1/notes`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ title }),
+  });
+}
 
 /** As Chromium keeps localStorage: each tab has a copy, and what the others write comes a little later. */
 function lateStorage(own: Map<string, string>, other: Map<string, string>): TokenStorage {

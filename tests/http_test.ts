@@ -3,16 +3,15 @@
 import assert from "node:assert/strict";
 import { readMe } from "../openapi/account.ts";
 import { routes } from "../openapi/document.ts";
+import { readNote } from "../openapi/notes.ts";
 import { type ProblemCode, problemTable } from "../openapi/problem.ts";
 import { register } from "../openapi/registration.ts";
 import { readHealth, readReadiness } from "../openapi/service.ts";
 import { login, refreshTokens } from "../openapi/sessions.ts";
 import { hasDuplicateName } from "../src/body.ts";
-import { OPERATOR } from "../src/store/client.ts";
 import { type Change, type Kv, StoreUnavailable } from "../src/store/kv.ts";
-import { replaceUser } from "../src/store/users.ts";
-import { PASSWORD, startServer, type TestServer, UNLIMITED } from "./harness.ts";
-import { signUp } from "./person.ts";
+import { PASSWORD, startServer, type TestServer, UNKNOWN_ID, UNLIMITED } from "./harness.ts";
+import { makeAdmin, signUp } from "./person.ts";
 
 const LOGIN = "/api/v1/auth/login";
 const JSON_TYPE = { "content-type": "application/json" };
@@ -71,7 +70,11 @@ Deno.test("http: every refusal is a problem with its headers", async (t) => {
       ask: () => server.request(LOGIN, { method: "OPTIONS" }),
       code: "method_not_allowed",
     },
-    { name: "declared length over 64 KiB", ask: () => post(" ".repeat(65_537)), code: "body_too_large" },
+    {
+      name: "declared length over 64 KiB",
+      ask: () => post(" ".repeat(65_537), { ...JSON_TYPE, "content-length": "65537" }),
+      code: "body_too_large",
+    },
     { name: "chunks over 64 KiB", ask: () => post(chunked(66_560)), code: "body_too_large" },
     { name: "no media type", ask: () => post(new Blob(["{}"]), {}), code: "media_type_unsupported" },
     {
@@ -85,12 +88,37 @@ Deno.test("http: every refusal is a problem with its headers", async (t) => {
       code: "media_type_unsupported",
     },
     {
+      name: "JSON of two charsets",
+      ask: () => post("{}", { "content-type": "application/json; charset=utf-8; charset=latin1" }),
+      code: "media_type_unsupported",
+    },
+    {
+      name: "JSON of the same charset twice",
+      ask: () => post("{}", { "content-type": "application/json;charset=utf-8;charset=utf-8" }),
+      code: "media_type_unsupported",
+    },
+    {
+      name: "JSON with a parameter that is none",
+      ask: () => post("{}", { "content-type": "application/json; charset" }),
+      code: "media_type_unsupported",
+    },
+    {
       name: "JSON of another kind",
       ask: () => post("{}", { "content-type": "application/ld+json" }),
       code: "media_type_unsupported",
     },
+    {
+      name: "a compressed body",
+      ask: () => post("{}", { ...JSON_TYPE, "content-encoding": "gzip" }),
+      code: "media_type_unsupported",
+    },
     { name: "broken JSON", ask: () => post('{"email":'), code: "body_malformed" },
-    { name: "invalid UTF-8", ask: () => post(new Uint8Array([0x7b, 0xff, 0x7d])), code: "body_malformed" },
+    {
+      name: "invalid UTF-8",
+      // Within a text, where every other byte would do.
+      ask: () => post(new TextEncoder().encode('{"email":"?"}').with(10, 0xff)),
+      code: "body_malformed",
+    },
     { name: "a byte order mark", ask: () => post("\uFEFF{}"), code: "body_malformed" },
     {
       name: "a member twice",
@@ -116,6 +144,39 @@ Deno.test("http: every refusal is a problem with its headers", async (t) => {
   for (const { name, ask, code } of rows) {
     await t.step(name, async () => void await requireProblem(await ask(), code));
   }
+});
+
+Deno.test("http: the media type of JSON in every way that RFC 9110 allows to write it", async (t) => {
+  await using server = await startServer({ env: UNLIMITED });
+  const ways = [
+    "APPLICATION/JSON",
+    "application/json ; charset=utf-8",
+    "application/json;",
+    "application/json;;charset=UTF-8 ; ",
+    'application/json;\tCharset="utf-8"',
+    'application/json; profile="a; charset=\\"latin1\\""; charset=utf-8',
+  ];
+  for (const way of ways) {
+    await t.step(way, async () => {
+      const init = { method: "POST", headers: { "content-type": way } };
+      const read = await server.request(LOGIN, {
+        ...init,
+        body: '{"email":"ada@example.org","password":"x"}',
+      });
+      await requireProblem(read, "credentials_invalid");
+      await requireProblem(await server.request(LOGIN, { ...init, body: "" }), "validation_failed");
+    });
+  }
+});
+
+Deno.test("http: where people look first they are told where to go", async () => {
+  await using server = await startServer();
+  for (const path of ["/", "/api", "/api/v1", "/api/v1/"]) {
+    const { detail } = await requireProblem(await server.request(path), "route_unknown");
+    assert.equal(detail, "Operations begin with /api/v1; /docs describes them");
+  }
+  const { detail } = await requireProblem(await server.request("/api/v2"), "route_unknown");
+  assert.equal(detail, undefined);
 });
 
 Deno.test("http: 405 names the methods there are", async () => {
@@ -285,8 +346,11 @@ Deno.test("http: logs hold no body, code, token, password or address", async () 
   await server.call(login, { json: { email: ada.email, password: "wrong-password-1" } });
   await server.call(register, { json: { email: "bob@example.org", password: PASSWORD } });
   await server.call(refreshTokens, { json: { refresh_token: ada.refreshToken } });
+  await server.call(readNote, { token: ada.accessToken, params: { note_id: UNKNOWN_ID } });
+  await server.request("/whoever/carol@example.org");
   const codes = (await server.mails()).map(({ code }) => code ?? "-");
   const log = server.logged.join("\n");
+  assert(log.includes('"/api/v1/notes/:note_id"'), "paths are told by their pattern");
   for (
     const secret of [
       PASSWORD,
@@ -295,10 +359,24 @@ Deno.test("http: logs hold no body, code, token, password or address", async () 
       ada.refreshToken,
       "example.org",
       "192.0.2",
+      UNKNOWN_ID,
       ...codes,
     ]
   ) {
     assert(!log.includes(secret), "a secret is in the log");
+  }
+});
+
+Deno.test("http: the mailbox of development is not there where mails leave, nor in production", async (t) => {
+  const settings = {
+    "with a mail server": { SMTP_URL: "smtp://mail.example.org" },
+    "in production": { APP_ENV: "production", SMTP_URL: "smtp://mail.example.org" },
+  };
+  for (const [name, env] of Object.entries(settings)) {
+    await t.step(name, async () => {
+      await using server = await startServer({ env });
+      await requireProblem(await server.request("/dev/mailbox"), "route_unknown");
+    });
   }
 });
 
@@ -308,7 +386,7 @@ Deno.test("http: every operation under /api is limited, and says so", async () =
   });
   const ada = await signUp(server);
   // Roles are asked before limits; the last admin cannot delete herself.
-  await replaceUser(server.deps, ada.id, { role: "admin" }, OPERATOR);
+  await makeAdmin(server, ada);
   for (const route of routes.filter(({ path }) => path.startsWith("/api/"))) {
     const isOpen = route.security?.length === 0;
     const params = { session_id: ada.id, note_id: ada.id, user_id: ada.id, mail_id: ada.id };

@@ -2,9 +2,8 @@
 // keeps the rules of the house, and passes the test that the page brings along.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { dirname } from "node:path";
 import { REPOSITORY } from "./process.ts";
+import { copyRepository } from "./repository_copy.ts";
 
 const PAGE = "openapi/own_resource.md";
 /** What the added resource has to please: the rules of files and imports, what a contract owes, and its own test. */
@@ -71,26 +70,6 @@ function insertLines(text: string, lines: readonly string[]): string {
     anchor = content;
   }
   return edited.slice(1);
-}
-
-/** Everything that git knows or would add, in a folder of its own that is a repository too; packages by a link. */
-async function copyRepository(): Promise<AsyncDisposable & { readonly folder: string }> {
-  const folder = await Deno.makeTempDir({ prefix: "latchkey_" });
-  const { text } = await run("git", {
-    args: ["ls-files", "--cached", "--others", "--exclude-standard"],
-    cwd: REPOSITORY,
-  });
-  const paths = text.split("\n").filter((path) => path !== "");
-  // Git names what was deleted, too, until that is committed.
-  for (const path of paths.filter((path) => existsSync(`${REPOSITORY}${path}`))) {
-    await Deno.mkdir(dirname(`${folder}/${path}`), { recursive: true });
-    await Deno.copyFile(`${REPOSITORY}${path}`, `${folder}/${path}`);
-  }
-  await Deno.symlink(`${REPOSITORY}node_modules`, `${folder}/node_modules`);
-  await run("git", { args: ["init", "--quiet"], cwd: folder });
-  // A link is no folder: .gitignore does not mean it.
-  await Deno.writeTextFile(`${folder}/.git/info/exclude`, "/node_modules\n");
-  return { folder, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
 }
 
 async function run(

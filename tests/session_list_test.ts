@@ -11,11 +11,10 @@ import {
   SECOND_MS,
   startServer,
   type TestServer,
+  UNKNOWN_ID,
   UNLIMITED,
 } from "./harness.ts";
 import { overwriteUser, type Person, sessionIdOf, signIn, signUp } from "./person.ts";
-
-const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 
 const list = (
   server: TestServer,

@@ -1,6 +1,9 @@
 // The caller's own account: reading and editing it, moving it to another address, taking it along, deleting it.
 
+import type { z } from "@hono/zod-openapi";
+import type { TypedResponse } from "hono";
 import {
+  type AccountExport,
   confirmAccountDeletion,
   confirmEmailChange,
   exportMe,
@@ -14,8 +17,9 @@ import type { App } from "../app_env.ts";
 import { requireOpened, viewChallenge } from "../challenge_view.ts";
 import { requireCurrentPassword } from "../current_password.ts";
 import type { Deps } from "../deps.ts";
-import { isUnchanged } from "../etag.ts";
+import { isUnchanged, setEtag } from "../etag.ts";
 import { requireUser } from "../gate.ts";
+import { openPieces, type PieceBody } from "../pieces.ts";
 import { invalid, Problem } from "../problem.ts";
 import { byChallenge, byNetwork, byUser } from "../rate_limit.ts";
 import { isLastAdmin } from "../store/admins.ts";
@@ -24,8 +28,12 @@ import { owner } from "../store/client.ts";
 import { attemptCode } from "../store/challenges.ts";
 import { addConfirmedDeletion, finishDeletion, insertDeletion } from "../store/deletion.ts";
 import { addEmailChange, insertEmailChange } from "../store/email_change.ts";
+import { findSession } from "../store/sessions.ts";
 import { findUser, replaceUser } from "../store/users.ts";
+import { createTurns } from "../turns.ts";
 import { viewUser } from "../user_view.ts";
+
+type ExportResponse = Response & TypedResponse<z.output<typeof AccountExport>, 200, "json">;
 
 export function registerAccount(app: App, deps: Deps): void {
   const signedIn = requireUser(deps);
@@ -42,17 +50,17 @@ export function registerAccount(app: App, deps: Deps): void {
     const change = await replaceUser(deps, userId, c.req.valid("json"), owner(userId, c.var.client));
     if (change.outcome === "username_taken") throw new Problem("username_taken");
     if (change.outcome !== "changed") throw new Problem("token_invalid");
-    isUnchanged(c, change.user);
+    setEtag(c, change.user);
     return c.json(viewUser(change.user.value), 200);
   });
 
   app.openapi({ ...requestEmailChange, middleware: requireUser(deps, byUser("password")) }, async (c) => {
     const { new_email: newEmail, current_password } = c.req.valid("json");
     const { user: { value: user }, client } = c.var;
-    await requireCurrentPassword(deps, { user, client }, current_password);
     if (newEmail === user.email) {
       throw invalid({ pointer: "/new_email", code: "email_unchanged", message: "Is your address already" });
     }
+    await requireCurrentPassword(deps, { user, client }, current_password);
     const challenge = await insertEmailChange(deps, { user, newEmail, client });
     if (challenge === "gone") throw new Problem("token_invalid");
     return c.json(viewChallenge(deps, challenge), 202);
@@ -77,7 +85,7 @@ export function registerAccount(app: App, deps: Deps): void {
     const user = await findUser(deps.kv, userId);
     // Deleted meanwhile, by another request.
     if (!user) throw new Problem("token_invalid");
-    isUnchanged(c, user);
+    setEtag(c, user);
     return c.json(viewUser(user.value), 200);
   });
 
@@ -102,11 +110,25 @@ export function registerAccount(app: App, deps: Deps): void {
     return c.body(null, 204);
   });
 
+  const takeTurns = createTurns();
   app.openapi({ ...exportMe, middleware: signedIn }, async (c) => {
-    const userId = c.var.user.value.id;
-    const actor = owner(userId, c.var.client);
-    // Told before it is done: nobody takes an account along unseen.
-    await insertAuditEvent(deps, { type: "data_exported", actor, userId });
-    return c.json(await exportAccount(deps, c.var), 200);
+    const { user: { value: { id: userId } }, session: { value: { id: sessionId } }, client } = c.var;
+    const report = (error: unknown): void =>
+      deps.log.warn("export broke off", { request_id: c.var.requestId, cause: String(error) });
+    const answered = Promise.withResolvers<PieceBody["body"]>();
+    // One at a time for each person, until it is read to its end.
+    takeTurns([userId], async () => {
+      // The one before may have taken its time.
+      const { user, session } = await findSession(deps.kv, { userId, sessionId });
+      if (!user || !session) throw new Problem("token_invalid");
+      // Told before it is done: nobody takes an account along unseen.
+      await insertAuditEvent(deps, { type: "data_exported", actor: owner(userId, client), userId });
+      const { body, isOver } = await openPieces(exportAccount(deps, { user, session }), { report });
+      answered.resolve(body);
+      await isOver;
+    }).catch(answered.reject);
+    const whole = c.body(await answered.promise, 200, { "Content-Type": "application/json" });
+    // The types of `exportAccount` hold its pieces to the contract; hono knows of whole objects only.
+    return whole as Response as ExportResponse;
   });
 }

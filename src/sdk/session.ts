@@ -30,7 +30,8 @@ export interface Session {
   /**
    * `fetch` with the access token, for the server and for `origins`; nobody else ever sees it, and a request with an
    * Authorization of its own passes untouched. Renews a token that is about to end, and one that was refused, once. A
-   * renewal that is refused for the moment (429, 503) is the answer, with its Retry-After; it is not tried again.
+   * renewal that is refused for the moment (429, 503) is the answer, with its Retry-After; it is not tried again. What
+   * was asked for one person is never sent again for another, who has signed in meanwhile.
    */
   readonly fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
   /** Takes what `login` or `verifyOtp` answered. */
@@ -59,22 +60,28 @@ export function createSession(options: SessionOptions): Session {
   const server = options.baseUrl.replace(/\/+$/, "");
   const trusted = [server, ...origins].map((url) => new URL(url, globalThis.location?.href).origin);
   const vault = openVault(storage ?? createMemory(), { key: storageKey, onSignedOut });
-  let renewal: Promise<Renewal> | undefined;
+  /** By refresh token: whoever signs in meanwhile waits for nobody else's. */
+  const renewals = new Map<string, Promise<Renewal>>();
 
-  /** One renewal for all calls, and for all tabs that share the storage. */
+  /** One renewal for all calls, and for all tabs that share the storage. Never tokens of somebody else. */
   function renew(stale: Entry): Promise<Renewal> {
-    if (renewal === undefined) {
-      const run = (wasBusy: boolean): Promise<Renewal> => exchange(stale, wasBusy);
-      const running = storage ? alone(`latchkey:${storageKey}`, run) : run(false);
-      renewal = running.finally(() => renewal = undefined);
-    }
+    const { user_id, refresh_token } = stale;
+    const running = renewals.get(refresh_token);
+    if (running) return running;
+    const run = (wasBusy: boolean): Promise<Renewal> => exchange(stale, wasBusy);
+    const renewal = (storage ? alone(`latchkey:${storageKey}`, run) : run(false))
+      .then((renewed) =>
+        "refusal" in renewed || renewed.entry?.user_id === user_id ? renewed : { entry: null }
+      )
+      .finally(() => renewals.delete(refresh_token));
+    renewals.set(refresh_token, renewal);
     return renewal;
   }
 
   async function exchange(stale: Entry, wasBusy: boolean): Promise<Renewal> {
     // A browser tells a tab that the lock is free a little before it tells what was written.
     const entry = await readChange(stale, wasBusy ? CHANGE_WAIT_MS : 0);
-    // Another tab was quicker, or signed out.
+    // Another tab was quicker, or signed out; or somebody else is signed in by now.
     if (entry?.access_token !== stale.access_token) return { entry };
     const answer = await refresh(server, entry);
     if (answer.status === 200) {

@@ -1,5 +1,6 @@
 // The tokens in their storage: the one place where they stand, shared by all tabs when the storage is. Looks there each
-// time, so that what another tab did counts at once, and tells when the session that this page knew is gone.
+// time, so that what another tab did counts at once, and tells when the session that this page knew is gone. What a
+// storage refuses to take is kept here until it does.
 
 /** Where the tokens are kept: `localStorage` fits as it is, and so does whatever keeps strings by name. */
 export interface TokenStorage {
@@ -40,6 +41,10 @@ export function openVault(
 ): Vault {
   /** Who was signed in when this page last looked. */
   let knownUserId: string | null = null;
+  /** What stood in the storage when this page last looked. */
+  let seen: string | null = null;
+  /** What the storage did not take, and what stood there: it counts until somebody else writes. */
+  let unwritten: { readonly entry: Entry | null; readonly beside: string | null } | null = null;
   let last: Promise<unknown> = Promise.resolve();
 
   /** One after another: what looks and then writes must not be overtaken by a sign-out. */
@@ -50,7 +55,10 @@ export function openVault(
   }
 
   async function look(): Promise<Entry | null> {
-    const entry = parseEntry(await storage.getItem(key));
+    seen = await storage.getItem(key);
+    if (unwritten !== null && unwritten.beside === seen) return await write(unwritten.entry);
+    unwritten = null;
+    const entry = parseEntry(seen);
     const isOver = knownUserId !== null && entry?.user_id !== knownUserId;
     // What this page shows is not for whoever is signed in now: the next look begins anew.
     knownUserId = isOver ? null : entry?.user_id ?? null;
@@ -58,9 +66,16 @@ export function openVault(
     return isOver ? null : entry;
   }
 
-  async function write(entry: Entry | null): Promise<void> {
+  async function write(entry: Entry | null): Promise<Entry | null> {
     knownUserId = entry?.user_id ?? null;
-    await (entry === null ? storage.removeItem(key) : storage.setItem(key, JSON.stringify(entry)));
+    try {
+      await (entry === null ? storage.removeItem(key) : storage.setItem(key, JSON.stringify(entry)));
+      unwritten = null;
+    } catch {
+      // A full or locked storage must not cost the session: the refresh token that stands there is used up.
+      unwritten = { entry, beside: seen };
+    }
+    return entry;
   }
 
   /** Apart from what goes on here: a fault of the app stays the app's. */
@@ -72,7 +87,11 @@ export function openVault(
 
   return {
     read: () => inTurn(look),
-    keep: (entry) => inTurn(() => write(entry)),
+    keep: (entry) =>
+      inTurn(async () => {
+        seen = await storage.getItem(key);
+        await write(entry);
+      }),
     replace: (old, next) =>
       inTurn(async () => {
         const entry = await look();

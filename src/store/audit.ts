@@ -38,8 +38,8 @@ export interface AuditDraft {
 
 /**
  * Adds events to the commit of what they tell; that commit fails when somebody else has added to their chain
- * meanwhile. Once in a commit, with all of its events: they take one check for the chain, and one for each account
- * (or nobody) that they came from.
+ * meanwhile. Once in a commit, with all of its events: they take one check for the chain (a stranger's two), and one for
+ * each account (or nobody) that they came from.
  */
 export async function addAuditEvents(
   { kv, secrets, config }: AuditDeps,
@@ -48,10 +48,15 @@ export async function addAuditEvents(
 ): Promise<void> {
   const [first] = drafts;
   if (!first) return;
-  const chain = chainOf(first, config);
-  const [head, ...owners] = await kv.findMany([keys.auditHead(chain), ...ownersOf(drafts).map(keys.user)]);
+  const { chain, otherChain, lifeMs } = placeInTrail(drafts, first, config);
+  const [head, otherHead, ...owners] = await kv.findMany([
+    keys.auditHead(chain),
+    keys.auditHead(otherChain),
+    ...ownersOf(drafts).map(keys.user),
+  ]);
   // A deletion that comes in between would not find these events: its commit takes the records that are checked here.
   change.check(head, ...owners);
+  if (otherChain !== chain) change.check(otherHead);
   const ownersThere = new Set(owners.filter(isPresent).map(({ value }) => value.id));
 
   let newest: AuditHeadRecord = head.value ?? EMPTY;
@@ -59,7 +64,7 @@ export async function addAuditEvents(
     const ownerId = ownerOf(draft);
     const isTraced = ownerId === null || ownersThere.has(ownerId) || draft.type === "account_created";
     const origin = isTraced ? originOf(draft.actor) : null;
-    const event = follow({ kv, secrets, config }, newest, { chain, draft, origin });
+    const event = follow({ kv, secrets }, newest, { chain, draft, origin, lifeMs });
     change.set(keys.auditEvent(event.id), event);
     for (const place of placesOf(event)) change.set(place, placeOf(event));
     newest = headOf(secrets, event, newest);
@@ -76,16 +81,23 @@ export function insertAuditEvent(deps: AuditDeps, draft: AuditDraft): Promise<tr
   });
 }
 
+/**
+ * What strangers do that concerns no account is kept for so long at most: a week to look into it, and an end to what they
+ * can fill a disk with.
+ */
+const NOBODYS_RETENTION_MS = 7 * 24 * 60 * 60 * 1000;
+
 const EMPTY: AuditHeadRecord = { number: 0, hash: "", newestIdMs: 0, newestExpiresAtMs: 0, proof: "" };
 
 /** The event that comes after `newest`. */
 function follow(
-  { kv, secrets, config }: AuditDeps,
+  { kv, secrets }: Pick<AuditDeps, "kv" | "secrets">,
   newest: AuditHeadRecord,
-  { chain, draft, origin }: {
+  { chain, draft, origin, lifeMs }: {
     readonly chain: string;
     readonly draft: AuditDraft;
     readonly origin: AuditOriginRecord | null;
+    readonly lifeMs: number;
   },
 ): AuditEventRecord {
   const { type, actor, userId, cause = null, details = {} } = draft;
@@ -107,7 +119,7 @@ function follow(
     originHash: origin && hashOfOrigin(origin),
     previousHash: newest.hash,
     previousExpiresAtMs: newest.newestExpiresAtMs,
-    expiresAtMs: atMs + config.auditRetentionMs,
+    expiresAtMs: atMs + lifeMs,
   };
   return { ...unproved, hash: hashOfEvent(secrets, unproved) };
 }
@@ -130,17 +142,25 @@ function originOf({ client }: Actor): AuditOriginRecord | null {
 }
 
 /**
- * An account's own is in one chain, whose writers wait for its record in any case. A stranger's is in any: which requests
- * wait for each other must not tell whether an address has an account. What is kept for another time is in another
- * chain, so that the events of a chain end in its order.
+ * Which chain the events of a commit are in, and for how long. An account's own is in one chain, whose writers wait for
+ * its record in any case. A stranger's is in any: which requests wait for each other must not tell whether an address has
+ * an account. What is kept for another time is in another chain, so that the events of a chain end in its order.
  */
-function chainOf(
+function placeInTrail(
+  drafts: readonly AuditDraft[],
   { userId, actor }: AuditDraft,
   { auditRetentionMs }: AuditDeps["config"],
-): string {
-  const text = actor.kind === "anyone" ? randomText(1) : digest(userId ?? actor.id ?? actor.kind);
+): { readonly chain: string; readonly otherChain: string; readonly lifeMs: number } {
+  const isStranger = actor.kind === "anyone";
+  const text = isStranger ? randomText(1) : digest(userId ?? actor.id ?? actor.kind);
   // One of 64 letters, each as likely as any other.
-  return `${text.charAt(0)}-${auditRetentionMs}`;
+  const chainOf = (lifeMs: number): string => `${text.charAt(0)}-${lifeMs}`;
+  const nobodysMs = Math.min(NOBODYS_RETENTION_MS, auditRetentionMs);
+  const isNobodys = isStranger && drafts.every((draft) => ownerOf(draft) === null);
+  const [lifeMs, otherMs] = isNobodys ? [nobodysMs, auditRetentionMs] : [auditRetentionMs, nobodysMs];
+  const chain = chainOf(lifeMs);
+  // Of a stranger both are checked, though one is written: so those about accounts wait for those about nobody.
+  return { chain, otherChain: isStranger ? chainOf(otherMs) : chain, lifeMs };
 }
 
 /**

@@ -4,6 +4,7 @@ import { keys, type MailPlaceRecord, type MailRecord } from "./keys.ts";
 import { isPresent, type Kv, LOST, type Page, untilCommitted } from "./kv.ts";
 import { discardMail, isForNobody, isWaiting } from "./mails.ts";
 import {
+  collectAll,
   collectNewest,
   fillPage,
   findAll,
@@ -15,6 +16,7 @@ import {
 
 /** How many mails one page of a list may look at. */
 const LOOKS_MAX = 5_000;
+const MAILS_MAX = 1_000;
 
 /** A mail that is kept, whatever became of it, or null. */
 export async function findMail(kv: Kv, mailId: string): Promise<MailRecord | null> {
@@ -36,11 +38,11 @@ export function collectMails(
   return fillPage(source, query, { isWanted, looksMax: LOOKS_MAX });
 }
 
-/** The mails of an account, or of an address without one, in the last month or so, oldest first; at most 1,000. */
+/** The mails of an account, or of an address without one, in the last month or so, oldest first; the newest 1,000. */
 export async function collectMailsOf(kv: Kv, owner: string): Promise<MailRecord[]> {
-  const { entries } = await kv.collect(keys.mailsOf(owner), { limit: 1_000 });
-  const mails = await Promise.all(entries.map(({ value }) => kv.find(keys.mail(value.mailId))));
-  return mails.map(({ value }) => value).filter((mail) => mail !== null);
+  const places = (await collectAll(kv, keys.mailsOf(owner))).slice(-MAILS_MAX);
+  const mails = await findAll(kv, places.map(({ value }) => keys.mail(value.mailId)));
+  return mails.map(({ value }) => value).filter((mail) => mail !== null).filter((mail) => !isForNobody(mail));
 }
 
 /** The newest mails of an account, or of an address without one; at most `limit`, 1 to 100. */

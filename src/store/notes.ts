@@ -32,7 +32,7 @@ const PREMIUM_NOTES_MAX = 100_000;
 
 /** Adds a note, if the account is there and its plan has room at the moment of the commit. */
 export function insertNote(
-  { kv, config, nowMs }: Pick<Deps, "kv" | "config" | "nowMs">,
+  { kv, config }: Pick<Deps, "kv" | "config">,
   userId: string,
   { title, body }: Pick<NoteRecord, "title" | "body">,
 ): Promise<NoteInsertion> {
@@ -41,10 +41,10 @@ export function insertNote(
     if (!isPresent(user)) return { outcome: "gone" };
     const { count, newestIdMs } = held.value ?? { count: 0, newestIdMs: 0 };
     if (count >= notesMaxOf(user.value, config.freeNotes)) return { outcome: "full" };
-    const now = nowMs();
+    const nowMs = kv.nowMs();
     // Later than any other, within one millisecond too and after a step back of the clock: ids sort as notes came.
-    const idMs = Math.max(now, newestIdMs + 1);
-    const note: NoteRecord = { id: newId(idMs), title, body, createdAtMs: now, updatedAtMs: now };
+    const idMs = Math.max(nowMs, newestIdMs + 1);
+    const note: NoteRecord = { id: newId(idMs), title, body, createdAtMs: nowMs, updatedAtMs: nowMs };
     const isCommitted = await kv.change()
       // The user too: the plan may change meanwhile, and a deleted account must not get anything new.
       .check(user, held)

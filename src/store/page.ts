@@ -1,7 +1,7 @@
 // Pages of lists that are shown newest first and filtered. Ids are sorted by time, so that a page is "from this id on,
 // downwards": nothing that comes or goes meanwhile repeats or hides anything else.
 
-import { type Entry, isPresent, type Key, type Kv, type Page, type Present } from "./kv.ts";
+import { type Entry, isPresent, type Key, KEYS_MAX, type Kv, type Page, type Present } from "./kv.ts";
 
 /** Which page of a list. */
 export interface PageQuery {
@@ -22,7 +22,7 @@ export interface ItemPage<Item> {
 export type Source<Item> = (query: PageQuery) => Promise<ItemPage<Item>>;
 
 const STEP_MAX = 500;
-const KEYS_A_READ = 10;
+const ALL_STEP = 100;
 
 /**
  * The items of `source` that `isWanted`. Looks at about `looksMax` at most: then the page is short although there is a
@@ -72,11 +72,11 @@ export function sourceOfIds<Item>(
   };
 }
 
-/** Any number of keys, ten a read. */
+/** Any number of keys, KEYS_MAX a read. */
 export async function findAll<Value>(kv: Kv, all: readonly Key<Value>[]): Promise<Entry<Value>[]> {
   const groups = Array.from(
-    { length: Math.ceil(all.length / KEYS_A_READ) },
-    (_, index) => all.slice(index * KEYS_A_READ, (index + 1) * KEYS_A_READ),
+    { length: Math.ceil(all.length / KEYS_MAX) },
+    (_, index) => all.slice(index * KEYS_MAX, (index + 1) * KEYS_MAX),
   );
   return (await Promise.all(groups.map((group) => kv.findMany(group)))).flat();
 }
@@ -101,6 +101,11 @@ export async function collectNewest<Value>(
     cursor = page.cursor;
   } while (cursor !== null && found.length < limit);
   return found.map(({ value }) => value);
+}
+
+/** All that lies below a key of which there is little. Entries that expired, and are not swept yet, hide none. */
+export async function collectAll<Value>(kv: Kv, prefix: Key<Value>): Promise<Present<Value>[]> {
+  return (await Array.fromAsync(pagesOf(kv, prefix, ALL_STEP))).flat();
 }
 
 /** All that lies below a key, `step` (1 to 1000) at a time. A step without entries is left out: all of its have expired. */

@@ -1,14 +1,21 @@
 // Sessions: one record a signed-in device, found by user and session id, gone at once when it ends. How their refresh
 // tokens are exchanged is in rotation.ts.
 
-import type { Deps } from "../deps.ts";
+import type { StoreDeps } from "../deps.ts";
 import { newId } from "../id.ts";
-import { createRefreshToken, hashRefreshToken, type RefreshTokenParts } from "../refresh_token.ts";
+import { createRefreshToken, hashRefreshToken } from "../refresh_token.ts";
 import { addAuditEvents, type AuditDeps, insertAuditEvent } from "./audit.ts";
 import { type Actor, type Client, occasion, OPERATOR, owner } from "./client.ts";
 import { type CredentialRecord, keys, type SessionRecord, type UserRecord } from "./keys.ts";
 import { type Change, isPresent, type Kv, LOST, type Page, type Present, untilCommitted } from "./kv.ts";
 import { addMail } from "./mails.ts";
+import { collectAll } from "./page.ts";
+
+/** Which session, and whose. */
+export interface SessionIds {
+  readonly userId: string;
+  readonly sessionId: string;
+}
 
 /** A session and the one plain refresh token of it that works. */
 export interface SessionGrant {
@@ -17,8 +24,6 @@ export interface SessionGrant {
   readonly plainRefreshToken: string;
   readonly refreshExpiresAtMs: number;
 }
-
-type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "nowMs" | "wakeOutbox">;
 
 /** Sessions an account may have; the oldest ends when one more begins. */
 const SESSIONS_MAX = 50;
@@ -29,7 +34,7 @@ const REMOVAL_STEP = 500;
 /** The user and the session of an access token, in one snapshot. */
 export async function findSession(
   kv: Kv,
-  { userId, sessionId }: RefreshTokenParts,
+  { userId, sessionId }: SessionIds,
 ): Promise<{ readonly user: Present<UserRecord> | null; readonly session: Present<SessionRecord> | null }> {
   const [user, session] = await kv.findMany([keys.user(userId), keys.session(userId, sessionId)]);
   return { user: isPresent(user) ? user : null, session: isPresent(session) ? session : null };
@@ -89,32 +94,32 @@ function hasSignedInHere({ lastLoginAtMs, importedAtMs = 0 }: UserRecord): boole
 
 /** Adds the first session of a sign-in to `change`, with the user record as it will then be. */
 export function addSession(
-  { kv, config, nowMs }: StoreDeps,
+  { kv, config }: StoreDeps,
   change: Change,
   { user, client }: { readonly user: UserRecord; readonly client: Client },
 ): SessionGrant {
-  const now = nowMs();
-  const sessionId = newId(now);
+  const nowMs = kv.nowMs();
+  const sessionId = newId(nowMs);
   const plainRefreshToken = createRefreshToken({ userId: user.id, sessionId });
-  const endsAtMs = now + config.sessionMaxAgeMs;
+  const endsAtMs = nowMs + config.sessionMaxAgeMs;
   const session: SessionRecord = {
     id: sessionId,
     userId: user.id,
-    createdAtMs: now,
-    lastUsedAtMs: now,
+    createdAtMs: nowMs,
+    lastUsedAtMs: nowMs,
     refreshHash: hashRefreshToken(plainRefreshToken),
     userAgent: client.userAgent,
     ip: client.address,
     endsAtMs,
-    ...lifeOf(config, { nowMs: now, endsAtMs }),
+    ...lifeOf(config, { nowMs, endsAtMs }),
   };
-  const signedIn: UserRecord = { ...user, lastLoginAtMs: now };
+  const signedIn: UserRecord = { ...user, lastLoginAtMs: nowMs };
   change
     .set(keys.user(user.id), signedIn)
     .set(keys.session(user.id, sessionId), session)
     .set(keys.knownNetwork(user.id, client.networkHash), {
-      lastSignInAtMs: now,
-      expiresAtMs: kv.nowMs() + KNOWN_NETWORK_TTL_MS,
+      lastSignInAtMs: nowMs,
+      expiresAtMs: nowMs + KNOWN_NETWORK_TTL_MS,
     });
   return { user: signedIn, session, plainRefreshToken, refreshExpiresAtMs: session.refreshExpiresAtMs };
 }
@@ -133,7 +138,7 @@ export function lifeOf(
 /** Ends one session. False when it was not there. */
 export function removeSession(
   deps: AuditDeps,
-  { userId, sessionId }: RefreshTokenParts,
+  { userId, sessionId }: SessionIds,
   actor: Actor,
 ): Promise<boolean> {
   return untilCommitted(async () => {
@@ -173,6 +178,28 @@ export async function addSessionsEnd(
   change.remove(...sessions.filter(({ value }) => value.id !== keptSessionId).map(({ key }) => key));
 }
 
+/**
+ * Adds the end of every session of an account that is disabled, as addSessionsEnd does, and puts the newest refresh token
+ * of each on the blacklist: who has one is told why it is refused, and who makes one up is not.
+ */
+export async function addShutOut(kv: Kv, change: Change, userId: string): Promise<void> {
+  for (
+    const { key, value: { id: sessionId, refreshHash, refreshExpiresAtMs } } of await collectSessions(
+      kv,
+      userId,
+    )
+  ) {
+    change.remove(key).set(keys.usedRefreshToken(userId, refreshHash), {
+      userId,
+      sessionId,
+      rotatedAtMs: kv.nowMs(),
+      successorNonce: null,
+      successorExpiresAtMs: refreshExpiresAtMs,
+      expiresAtMs: refreshExpiresAtMs,
+    });
+  }
+}
+
 /** Ends every session of every account that had begun when it was called. Returns how many. For operators. */
 export async function removeAllSessions(deps: AuditDeps): Promise<number> {
   const { kv } = deps;
@@ -191,9 +218,9 @@ export async function removeAllSessions(deps: AuditDeps): Promise<number> {
   return count;
 }
 
-/** The sessions of an account, oldest first. */
+/** The sessions of an account, oldest first: all of them, however many have expired and are not swept yet. */
 export async function collectSessions(kv: Kv, userId: string): Promise<Present<SessionRecord>[]> {
-  return (await kv.collect(keys.sessionsOf(userId), { limit: SESSIONS_MAX * 2 })).entries;
+  return await collectAll(kv, keys.sessionsOf(userId));
 }
 
 /**
@@ -209,8 +236,8 @@ export async function touchSession(kv: Kv, session: Present<SessionRecord>): Pro
 
 /** Hashes of networks that the account signed in from within 30 days; at most `limit`. */
 export async function collectKnownNetworks(kv: Kv, userId: string, limit: number): Promise<string[]> {
-  const { entries } = await kv.collect(keys.knownNetworksOf(userId), { limit });
-  return entries.map(({ key }) => String(key.path.at(-1)));
+  const networks = await collectAll(kv, keys.knownNetworksOf(userId));
+  return networks.slice(0, limit).map(({ key }) => String(key.path.at(-1)));
 }
 
 /** Whether the account signed in from this network within 30 days. */
