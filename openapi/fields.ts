@@ -7,6 +7,12 @@ import { canonicalEmail } from "./email.ts";
 const EXAMPLE_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 const INT32_MAX = 2_147_483_647;
 
+/** Of a pattern's class. */
+const CONTROLS = String.raw`\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069`;
+const SHAPELESS =
+  String.raw`\s\u00AD\u034F\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200D\u2060-\u206F\u2800` +
+  String.raw`\u3164\uFE00-\uFE0F\uFFA0\uFFF0-\uFFFB`;
+
 /** Output: lower case, the domain in punycode. */
 export const email = z.stringFormat("email", (address) => canonicalEmail(address) !== null, {
   error:
@@ -75,18 +81,30 @@ export const username = z.string().min(3).max(32)
   });
 
 /** Surrounding space is refused rather than trimmed, as in addresses: what is answered is what was sent. */
-export const name = text({ lengthMin: 1, lengthMax: 100 })
-  .regex(
-    // Controls, line and paragraph separators, and the marks that turn the direction of the text around them.
-    // deno-lint-ignore no-control-regex
-    /^(?!\s)[^\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]*(?<!\s)$/,
-    "May not start or end with a space, nor hold control characters",
-  )
-  .openapi({
-    description:
-      "What the person is called, 1 to 100 characters, without surrounding spaces or control characters.",
-    example: "Ada Lovelace",
-  });
+export const name = line({ lengthMax: 100, isTrimmed: true }).openapi({
+  description:
+    "What the person is called: 1 to 100 characters, one of them visible, without surrounding spaces, control " +
+    "characters or marks that turn the direction of text.",
+  example: "Ada Lovelace",
+});
+
+/**
+ * What stands in one line and can be seen, at most `lengthMax` characters. Refused: controls, line and paragraph
+ * separators, marks that turn the direction of the text around them (Unicode Bidi_Control), and what has nothing but
+ * spaces and other characters without a shape (Default_Ignorable_Code_Point). Joiners may stand between letters.
+ */
+export function line(
+  { lengthMax, isTrimmed = false }: { readonly lengthMax: number; readonly isTrimmed?: boolean },
+): z.ZodString {
+  const [start, end] = isTrimmed ? ["(?!\\s)", "(?<!\\s)"] : ["", ""];
+  return text({ lengthMin: 1, lengthMax }).regex(
+    new RegExp(`^${start}(?=.*[^${SHAPELESS}])[^${CONTROLS}]*${end}$`),
+    `Must have a visible character, and no ${
+      isTrimmed ? "surrounding spaces, " : ""
+    }line breaks, control characters ` +
+      "or marks that turn the direction of text",
+  );
+}
 
 /** Output: in the canonical case, `de-AT`. The pattern admits only what `Intl` takes. */
 export const locale = z.string().min(2).max(35)
@@ -97,7 +115,8 @@ export const locale = z.string().min(2).max(35)
   .overwrite((tag) => isLanguageTag(tag) ? new Intl.Locale(tag).toString() : tag)
   .openapi({
     description:
-      "The language for mails, as a BCP 47 tag: language, then script, region and variant if needed.",
+      "The person's language, kept for your app, as a BCP 47 tag: language, then script, region and variant if " +
+      "needed. Mails are in English.",
     example: "en-GB",
   });
 
@@ -132,7 +151,10 @@ export const limit = z.string().regex(/^(?:[1-9][0-9]?|100)$/, "Must be a whole 
     example: 20,
   });
 
-export const cursor = z.string().min(1).max(1024).regex(/^[A-Za-z0-9_-]+$/, "Is no cursor").openapi({
+export const cursor = z.string().min(1).max(1024).regex(
+  /^[A-Za-z0-9_-]+$/,
+  "Must be the next_cursor of the same list",
+).openapi({
   description:
     "`next_cursor` of the page before. Opaque, and good only for the same query by the same person.",
   example: "MDE5ODFmNmUtN2E0Yy03ZDFl",
@@ -177,7 +199,7 @@ export function count(description: string, example: number): z.ZodInt {
 
 /** Output: lower case. */
 export function id(): z.ZodUUID {
-  return z.uuidv7().max(36).toLowerCase().openapi({
+  return z.uuidv7("Must be an id as Latchkey gives it").max(36).toLowerCase().openapi({
     pattern: "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$",
     description: "A UUIDv7.",
     example: EXAMPLE_ID,

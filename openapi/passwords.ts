@@ -2,6 +2,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { challengeAnswer, guessesAt } from "./challenge.ts";
+import { faultCode } from "./fault.ts";
 import {
   challengeId,
   code,
@@ -20,7 +21,11 @@ const chosenPassword = {
   new_password_confirm: passwordConfirm.openapi({ example: "seven otters paddle upstream" }),
 };
 
-const mismatch = { path: ["new_password_confirm"], error: "Must be the same as new_password" };
+const mismatch = {
+  path: ["new_password_confirm"],
+  error: "Must be the same as new_password",
+  ...faultCode("confirmation_differs"),
+};
 
 export const requestPasswordReset = createRoute({
   method: "post",

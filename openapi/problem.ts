@@ -2,6 +2,7 @@
 // change. `problems(...)` declares them on a route, so that the document and the server use the same list.
 
 import { z } from "@hono/zod-openapi";
+import { Fault } from "./fault.ts";
 import { count, requestId, seconds, word } from "./fields.ts";
 import { type HeaderName, type HeaderReferences, headers } from "./headers.ts";
 
@@ -93,20 +94,6 @@ export const bodyRoute = [
 /** Besides, on a route for who is signed in. */
 export const signedInRoute = ["token_missing", "token_invalid", "account_disabled"] as const;
 
-const fault = z.object({
-  pointer: z.string().max(1024).openapi({
-    format: "json-pointer",
-    description:
-      "Where: a JSON Pointer (RFC 6901) into the body, or `/param/…`, `/query/…`, `/header/…`; empty for the whole.",
-    example: "/email",
-  }),
-  code: word("What kind of fault it is, stable like the codes of problems.", "invalid_format"),
-  message: z.string().max(500).openapi({
-    description: "What would fit, for a person. Never the value that was sent.",
-    example: "Must be an email address, without surrounding spaces",
-  }),
-}).openapi("Fault", { description: "What does not fit, and where." });
-
 /** The body of every error answer: RFC 9457 problem details, with our members beside the standard ones. */
 export const Problem = z.object({
   type: z.url().max(512).openapi({
@@ -128,9 +115,9 @@ export const Problem = z.object({
   }),
   detail: z.string().max(500).optional().openapi({
     description: "More about this one occurrence, when there is more to say.",
-    example: "One member of the body does not fit",
+    example: "The body is not JSON",
   }),
-  errors: z.array(fault).max(100).optional().openapi({
+  errors: z.array(Fault).max(100).optional().openapi({
     description: "On 422 `validation_failed`: each member that does not fit.",
   }),
   attempts_remaining: count(
@@ -214,6 +201,7 @@ function examplesOf(codes: readonly ProblemCode[]): ProblemExamples {
 function exampleOf(code: ProblemCode): z.input<typeof Problem> {
   const [status, title] = problemTable[code];
   const extensions: Partial<Record<ProblemCode, Partial<z.input<typeof Problem>>>> = {
+    body_malformed: { detail: "The body is not JSON" },
     otp_invalid: { attempts_remaining: 4 },
     rate_limited: { policy: "user", retry_after: 42 },
     unavailable: { retry_after: 2 },
@@ -221,7 +209,7 @@ function exampleOf(code: ProblemCode): z.input<typeof Problem> {
       errors: [{
         pointer: "/name",
         code: "unrecognized_keys",
-        message: "is not a member of this request: leave it out",
+        message: "Is not known here: leave it out",
       }],
     },
   };

@@ -2,6 +2,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { challengeAnswer, guessesAt } from "./challenge.ts";
+import { faultCode } from "./fault.ts";
 import { challengeId, code, email, locale, name, newPassword, passwordConfirm, username } from "./fields.ts";
 import { anyRoute, bodyRoute, problems } from "./problem.ts";
 import { signedInAnswer } from "./tokens.ts";
@@ -18,6 +19,7 @@ const registration = z.strictObject({
   {
     path: ["password_confirm"],
     error: "Must be the same as password",
+    ...faultCode("confirmation_differs"),
   },
 );
 

@@ -2,6 +2,7 @@
 // password, hash, code, token or note, and sets no password.
 
 import { createRoute, z } from "@hono/zod-openapi";
+import { faultCode } from "./fault.ts";
 import { text, userId } from "./fields.ts";
 import { headers, privateAnswer } from "./headers.ts";
 import { listOf, listQuery } from "./list.ts";
@@ -112,9 +113,10 @@ person's own, the password first of all.`,
             role: role.optional(),
             status: status.optional(),
             plan: plan.optional(),
-          }).refine((patch) => Object.keys(patch).length > 0, "Names nothing to change").openapi({
-            minProperties: 1,
-          }),
+          }).refine((patch) => Object.keys(patch).length > 0, {
+            error: "Names nothing to change",
+            ...faultCode("nothing_to_change"),
+          }).openapi({ minProperties: 1 }),
         },
       },
     },

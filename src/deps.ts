@@ -14,7 +14,7 @@ import type { Limits } from "./store/limits.ts";
 export interface Deps {
   readonly config: Config;
   readonly kv: Kv;
-  /** Milliseconds since 1970. The only clock: expiry, windows and tokens all read it. */
+  /** Milliseconds since 1970. The only clock; the store reads it as `kv.nowMs`. */
   readonly nowMs: () => number;
   readonly secrets: Secrets;
   readonly limits: Limits;
@@ -28,3 +28,6 @@ export interface Deps {
   /** Tells the outbox worker that a mail has been committed. Losing the call only delays it. */
   readonly wakeOutbox: () => void;
 }
+
+/** What the store's changes to an account are made of: settings, hashes, and the outbox that is to hear of a mail. */
+export type StoreDeps = Pick<Deps, "kv" | "config" | "secrets" | "wakeOutbox">;

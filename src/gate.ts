@@ -6,7 +6,7 @@ import type { Context, MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { AccessClaims } from "./access_token.ts";
 import type { AppEnv } from "./app_env.ts";
-import { readBody, textMember } from "./body.ts";
+import { readBody, type RequestBody, textMember } from "./body.ts";
 import type { Deps } from "./deps.ts";
 import { Problem } from "./problem.ts";
 import { announceLimits, type LimitRule } from "./rate_limit.ts";
@@ -16,6 +16,7 @@ import type { Present } from "./store/kv.ts";
 import { findPresentedToken, ownerOfToken, type PresentedToken } from "./store/rotation.ts";
 import { findSession, touchSession } from "./store/sessions.ts";
 import type { Subject } from "./store/limits.ts";
+import { networkSubject, userSubject } from "./store/subjects.ts";
 
 /** What a handler behind `requireUser` or `requireAdmin` finds besides. */
 export interface SignedInEnv {
@@ -46,12 +47,10 @@ const REFUSALS = {
 /** A gate that everybody passes, as far as the limits allow. A junk token counts as none. */
 export function admitAnyone(deps: Deps, ...rules: LimitRule[]): MiddlewareHandler<AppEnv> {
   return createMiddleware<AppEnv>(async (c, next) => {
-    const client = c.get("client");
     const body = await readBody(c.req);
     const bearer = await findBearer(deps, c.req.header("authorization"));
     const userId = userIdOf(bearer) ?? await ownerOfBodyToken(deps, body.value);
-    await applyLimits(c, deps, { client, userId, body: body.value, rules });
-    if (body.fault) throw body.fault;
+    await applyLimits(c, deps, { client: c.get("client"), userId, body, rules });
     await next();
   });
 }
@@ -59,14 +58,12 @@ export function admitAnyone(deps: Deps, ...rules: LimitRule[]): MiddlewareHandle
 /** A gate for who brings a refresh token: looked up once, to count for its user and to be exchanged. */
 export function admitRefreshToken(deps: Deps): MiddlewareHandler<PresentingEnv> {
   return createMiddleware<PresentingEnv>(async (c, next) => {
-    const client = c.get("client");
     const body = await readBody(c.req);
     const token = textMember(body.value, "refresh_token");
     const presented = token === null ? null : await findPresentedToken(deps.kv, token);
     const bearer = await findBearer(deps, c.req.header("authorization"));
     const userId = userIdOf(bearer) ?? (presented && ownerOfToken(deps, presented)?.userId) ?? null;
-    await applyLimits(c, deps, { client, userId, body: body.value, rules: [] });
-    if (body.fault) throw body.fault;
+    await applyLimits(c, deps, { client: c.get("client"), userId, body, rules: [] });
     c.set("presented", presented);
     await next();
   });
@@ -100,14 +97,12 @@ function signedInGate(
   { isAdminOnly }: { readonly isAdminOnly: boolean },
 ): MiddlewareHandler<SignedInEnv> {
   return createMiddleware<SignedInEnv>(async (c, next) => {
-    const client = c.get("client");
     const body = await readBody(c.req);
     const bearer = await findBearer(deps, c.req.header("authorization"));
     if (bearer.state !== "signed_in") throw new Problem(REFUSALS[bearer.state]);
     const { user, session } = bearer;
     if (isAdminOnly && user.value.role !== "admin") throw new Problem("role_insufficient");
-    await applyLimits(c, deps, { client, userId: user.value.id, body: body.value, rules });
-    if (body.fault) throw body.fault;
+    await applyLimits(c, deps, { client: c.get("client"), userId: user.value.id, body, rules });
     await touchSession(deps.kv, session);
     c.set("user", user);
     c.set("session", session);
@@ -135,24 +130,26 @@ function userIdOf(bearer: Bearer): string | null {
   return bearer.state === "signed_in" ? bearer.user.value.id : null;
 }
 
+/** The end of every gate: the limits, and only then whether the body could be read. */
 async function applyLimits(
   c: Context,
   deps: Deps,
   { client, userId, body, rules }: {
     readonly client: Client;
     readonly userId: string | null;
-    readonly body: unknown;
+    readonly body: RequestBody;
     readonly rules: readonly LimitRule[];
   },
 ): Promise<void> {
   const subjects: Subject[] = [
     userId === null
-      ? { policy: "anonymous", subject: client.networkHash, userId: null }
-      : { policy: "user", subject: userId, userId },
+      ? { policy: "anonymous", subject: networkSubject(client.networkHash), userId: null }
+      : { policy: "user", subject: userSubject(userId), userId },
   ];
   for (const rule of rules) {
-    const counted = await rule.subjectOf(deps, { client, userId, body });
+    const counted = await rule.subjectOf(deps, { client, userId, body: body.value });
     if (counted !== null) subjects.push({ policy: rule.policy, ...counted });
   }
   announceLimits(c, await deps.limits.admit(subjects, client));
+  if (body.fault) throw body.fault;
 }

@@ -3,6 +3,7 @@
 
 import type { Context } from "hono";
 import { HTTPException } from "hono/http-exception";
+import type { FaultCode } from "../openapi/fault.ts";
 import { type ProblemCode, problemTable } from "../openapi/problem.ts";
 import type { Deps } from "./deps.ts";
 import { isDiskFault } from "./disk_fault.ts";
@@ -12,7 +13,7 @@ import { StoreUnavailable } from "./store/kv.ts";
 /** One member of the request that does not fit: where (RFC 6901), what, and what to do. Never its value. */
 export interface Fault {
   readonly pointer: string;
-  readonly code: string;
+  readonly code: FaultCode;
   readonly message: string;
 }
 

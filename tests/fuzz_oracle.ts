@@ -22,10 +22,9 @@ const DECIDED: readonly ProblemCode[] = [
   "body_malformed",
 ];
 
-/** Faults of values that fit their schemas, by code, or by place where two members must agree: only words say it. */
+/** Faults of values that fit their schemas, by code: only words say it. */
 const BEYOND_SCHEMAS: Readonly<Record<string, string>> = {
-  "/password_confirm": "it must equal what it confirms",
-  "/new_password_confirm": "it must equal what it confirms",
+  confirmation_differs: "a confirmation must equal what it confirms",
   cursor_invalid: "a cursor is good only for the list, filters and person that it was made for",
   email_unchanged: "requestEmailChange: the address is the caller's already",
   mail_not_retryable: "retryMail: the mail is not dead, or its content is gone",
@@ -54,9 +53,7 @@ export function requireDue(request: Request, answer: Answer): void {
   if (due !== "nothing") return assert.equal(code, due, what);
   assert(!DECIDED.includes(code), what);
   assert(operation.isPublic || code !== "account_disabled", what);
-  for (const fault of errors) {
-    assert((fault.code === "custom" ? fault.pointer : fault.code) in BEYOND_SCHEMAS, what);
-  }
+  for (const fault of errors) assert(fault.code in BEYOND_SCHEMAS, what);
 }
 
 /**

@@ -42,6 +42,21 @@ Deno.test("confirmPasswordReset: of 20 parallel ones one wins, and its password 
   assert.equal(notices.length, 1);
 });
 
+Deno.test("confirmPasswordReset: one that looked before another one commits sets no password after it", async () => {
+  const watched = watchKv();
+  await using server = await startServer({ env: UNLIMITED, wrapKv: watched.wrap });
+  const ada = await signUp(server);
+  const resetToken = await takeResetToken(server, ada.email);
+  const confirm = (password: string): Promise<Answer> =>
+    server.call(confirmPasswordReset, { json: { reset_token: resetToken, new_password: password } });
+  watched.beforeNextCommit(async () => {
+    assert.equal((await confirm("granite-otter-58")).status, 204);
+  });
+  assert.equal((await confirm("seven-otters-paddle-41")).body?.code, "otp_expired");
+  const json = { email: ada.email, password: "granite-otter-58" };
+  assert.equal((await server.call(login, { json })).status, 200);
+});
+
 Deno.test("confirmPasswordReset: of two reset tokens of one account used at once one wins", async () => {
   await using server = await startServer({ env: UNLIMITED });
   await signUp(server);

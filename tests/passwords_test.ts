@@ -13,7 +13,15 @@ import { confirmPasswordReset, requestPasswordReset, verifyPasswordResetOtp } fr
 import { register, resendOtp, verifyOtp } from "../openapi/registration.ts";
 import { login } from "../openapi/sessions.ts";
 import { keys } from "../src/store/keys.ts";
-import { type Answer, MINUTE_MS, PASSWORD, startServer, type TestServer, UNLIMITED } from "./harness.ts";
+import {
+  type Answer,
+  MINUTE_MS,
+  PASSWORD,
+  startServer,
+  type TestServer,
+  UNKNOWN_ID,
+  UNLIMITED,
+} from "./harness.ts";
 import {
   otherThan,
   overwriteUser,
@@ -27,7 +35,6 @@ import {
 const ADA = "ada@example.org";
 const NEW = "seven-otters-paddle-41";
 const WRONG = "not-the-password-7";
-const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 
 const confirm = (server: TestServer, resetToken: string, password = NEW): Promise<Answer> =>
   server.call(confirmPasswordReset, { json: { reset_token: resetToken, new_password: password } });
@@ -275,6 +282,18 @@ Deno.test("confirmPasswordReset: a refused password does not use the token up", 
     });
   }
   assert.equal((await confirm(server, resetToken)).status, 204);
+});
+
+Deno.test("confirmPasswordReset: a password that nobody may have is refused before a token that opens nothing", async () => {
+  await using server = await startServer({ env: UNLIMITED });
+  for (const password of ["k7#pQ2z", "k7#pQ2z!".repeat(17), "password1", "latchkey1"]) {
+    const { status, body } = await confirm(server, `lkp_${"A".repeat(43)}`, password);
+    assert.deepEqual([status, body.code, body.errors?.[0].pointer], [
+      422,
+      "validation_failed",
+      "/new_password",
+    ]);
+  }
 });
 
 Deno.test("confirmPasswordReset: the last moment of a reset token counts, the next does not", async () => {

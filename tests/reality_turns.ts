@@ -4,11 +4,10 @@
 import assert from "node:assert/strict";
 import { decodeJwt } from "jose";
 import { type Operation, operationOf } from "./document_judge.ts";
-import { MINUTE_MS, SECOND_MS } from "./harness.ts";
+import { MINUTE_MS, SECOND_MS, UNKNOWN_ID } from "./harness.ts";
 import { otherThan, overwriteUser } from "./person.ts";
 import { type Ask, ROOM, type Stage } from "./reality_stage.ts";
 
-const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 const OTHER_PASSWORD = "marble-otter-57";
 
 /** Code → the request that is refused so. None has an effect: on the same stage the unturned one still succeeds. */

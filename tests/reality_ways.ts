@@ -11,16 +11,15 @@ import { OPERATOR } from "../src/store/client.ts";
 import { buryMail, claimMail, collectDueMails } from "../src/store/mail_claims.ts";
 import { addMail } from "../src/store/mails.ts";
 import { replaceUser } from "../src/store/users.ts";
-import { MINUTE_MS, PASSWORD, SECOND_MS } from "./harness.ts";
+import { MINUTE_MS, PASSWORD, SECOND_MS, UNKNOWN_ID } from "./harness.ts";
 import { NOTICE } from "./mail_setup.ts";
 import { rows } from "./operations.ts";
-import { overwriteUser, type Person, startReset } from "./person.ts";
+import { makeAdmin, overwriteUser, type Person, startReset } from "./person.ts";
 import { type Ask, METRICS_TOKEN, type Stage } from "./reality_stage.ts";
 
 /** Sets the stage, and gives the request that the answer is due to. */
 export type Way = (stage: Stage) => Ask | Promise<Ask>;
 
-const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 const NEWCOMER = { email: "bob@example.org", password: PASSWORD };
 
 /**
@@ -77,7 +76,7 @@ export const ways: Readonly<Record<string, Readonly<Record<string, Way>>>> = {
   },
   confirmAccountDeletion: {
     "409 last_admin": async ({ server, ada, root: { accessToken: token, email } }) => {
-      await replaceUser(server.deps, ada.id, { role: "admin" }, OPERATOR);
+      await makeAdmin(server, ada);
       const { body } = await server.call(requestAccountDeletion, { token, json: {} });
       await server.call(updateUser, { token, params: { user_id: ada.id }, json: { role: "user" } });
       return { token, json: { challenge_id: body.challenge_id, code: await server.codeFor(email) } };

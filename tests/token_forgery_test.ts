@@ -1,11 +1,22 @@
 // Access tokens that somebody else signed, and says so: by a key within the token, an address where the key lies, a name
-// that leads elsewhere (RFC 8725 §3.10). Only the server's own keys are asked.
+// that leads elsewhere (RFC 8725 §3.10). Only the server's own keys are asked; and what they have signed is not yet an
+// access token.
 
 import assert from "node:assert/strict";
-import { decodeJwt, decodeProtectedHeader, exportJWK, generateKeyPair, SignJWT } from "jose";
+import {
+  type CryptoKey,
+  decodeJwt,
+  decodeProtectedHeader,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  SignJWT,
+} from "jose";
 import { readMe } from "../openapi/account.ts";
 import { verifyToken } from "../openapi/sessions.ts";
-import { startServer, UNLIMITED } from "./harness.ts";
+import { collectSigningKeys } from "../src/store/signing_keys.ts";
+import { startServer, type TestServer, UNLIMITED } from "./harness.ts";
 import { signUp } from "./person.ts";
 
 Deno.test("access token: a key that the token brings along, or points to, is never asked", async (t) => {
@@ -49,3 +60,46 @@ Deno.test("access token: a key that the token brings along, or points to, is nev
     await listener.shutdown();
   }
 });
+
+Deno.test("access token: what the server's own key has signed is none unless every part of it is right", async (t) => {
+  await using server = await startServer({ env: UNLIMITED });
+  const ada = await signUp(server);
+  const head = decodeProtectedHeader(ada.accessToken);
+  const claims = decodeJwt(ada.accessToken);
+  const privateKey = await openSigningKey(server);
+  const sign = (claims: object, { header = {} }: { readonly header?: object } = {}): Promise<string> =>
+    new SignJWT({ ...claims }).setProtectedHeader({ ...head, alg: "EdDSA", ...header }).sign(privateKey);
+  const without = (name: string): object =>
+    Object.fromEntries(Object.entries(claims).filter(([claim]) => claim !== name));
+
+  const asIs = await sign(claims);
+  assert.equal((await server.call(readMe, { token: asIs })).status, 200, "the rows differ in one part only");
+  const rows: Readonly<Record<string, Promise<string>>> = {
+    "another algorithm of the same key": sign(claims, { header: { alg: "Ed25519" } }),
+    "another type": sign(claims, { header: { typ: "JWT" } }),
+    "no type": sign(claims, { header: { typ: undefined } }),
+    "another issuer": sign({ ...claims, iss: "https://auth.example.com" }),
+    "another audience": sign({ ...claims, aud: "https://app.example.com" }),
+    "a role that there is not": sign({ ...claims, role: "root" }),
+    "a user that is no id": sign({ ...claims, sub: "ada" }),
+    "an end that is no number": sign({ ...claims, exp: "4000000000" }),
+    ...Object.fromEntries(Object.keys(claims).map((name) => [`no ${name}`, sign(without(name))])),
+  };
+  for (const [name, signed] of Object.entries(rows)) {
+    await t.step(name, async () => {
+      const token = await signed;
+      assert.equal((await server.call(readMe, { token })).body.code, "token_invalid");
+      assert.deepEqual((await server.call(verifyToken, { json: { token } })).body, { active: false });
+    });
+  }
+});
+
+async function openSigningKey({ kv, deps }: TestServer): Promise<CryptoKey> {
+  const [record] = await collectSigningKeys(kv);
+  assert(record);
+  // The server has sealed a private JWK there.
+  const jwk = deps.secrets.unseal("signing-key", record.kid, record.sealed) as JWK;
+  const key = await importJWK(jwk, "EdDSA");
+  assert(!(key instanceof Uint8Array));
+  return key;
+}

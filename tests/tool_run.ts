@@ -1,7 +1,7 @@
 // A command-line tool as its operator runs it, to its end. Whatever it says, it never shows a stack trace.
 
 import assert from "node:assert/strict";
-import type { Settings, Site, SpawnOptions } from "./process.ts";
+import type { Site, SpawnOptions } from "./process.ts";
 
 /** What a tool said, and how it ended. */
 export interface ToolRun {
@@ -15,10 +15,9 @@ export async function runTask(
   site: Pick<Site, "spawn">,
   task: string,
   args: readonly string[] = [],
-  options: { readonly settings?: Settings; readonly stdin?: string } = {},
+  options: Pick<SpawnOptions, "settings" | "stdin" | "under"> = {},
 ): Promise<ToolRun> {
-  const spawnOptions: SpawnOptions = { args, ...options };
-  const program = site.spawn(task, spawnOptions);
+  const program = site.spawn(task, { ...options, args });
   const run = { status: await program.ended(), stdout: program.stdout(), stderr: program.stderr() };
   assert.doesNotMatch(run.stdout + run.stderr, /^\s+at |should not happen|NotCapable|Requires \w+ access/m);
   return run;

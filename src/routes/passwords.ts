@@ -11,7 +11,7 @@ import { requireOpened, viewChallenge } from "../challenge_view.ts";
 import { requireCurrentPassword } from "../current_password.ts";
 import type { Deps } from "../deps.ts";
 import { admitAnyone, requireUser } from "../gate.ts";
-import { requireNewPassword } from "../new_password.ts";
+import { ANYBODY, requireNewPassword } from "../new_password.ts";
 import { Problem } from "../problem.ts";
 import { byAddress, byChallenge, byNetwork, byUser } from "../rate_limit.ts";
 import { anyone } from "../store/client.ts";
@@ -52,9 +52,11 @@ export function registerPasswords(app: App, deps: Deps): void {
 
   app.openapi({ ...confirmPasswordReset, middleware: admitAnyone(deps) }, async (c) => {
     const { reset_token: plainToken, new_password: plainPassword } = c.req.valid("json");
+    const newPassword = { member: "new_password", plainPassword } as const;
+    await requireNewPassword(deps, newPassword, ANYBODY);
     const permit = await passwords.findResetPermit(deps, plainToken);
     if (!permit) throw new Problem("otp_expired");
-    await requireNewPassword(deps, { member: "new_password", plainPassword }, permit.user);
+    await requireNewPassword(deps, newPassword, permit.user);
     const passwordHash = await deps.hasher.hash(plainPassword);
     const isReset = await passwords.resetPassword(deps, { permit, passwordHash, client: c.var.client });
     if (!isReset) throw new Problem("otp_expired");
@@ -65,8 +67,8 @@ export function registerPasswords(app: App, deps: Deps): void {
     const { current_password, new_password: plainPassword } = c.req.valid("json");
     const user = c.var.user.value;
     const { client } = c.var;
-    const verified = await requireCurrentPassword(deps, { user, client }, current_password);
     await requireNewPassword(deps, { member: "new_password", plainPassword }, user);
+    const verified = await requireCurrentPassword(deps, { user, client }, current_password);
     const isChanged = await passwords.changePassword(deps, {
       userId: user.id,
       verified,

@@ -16,6 +16,7 @@ import {
 } from "../../openapi/service.ts";
 import type { App, AppEnv } from "../app_env.ts";
 import type { Deps } from "../deps.ts";
+import { PUBLISHED_MAX_AGE_SECONDS } from "../keyring.ts";
 import { collectMailbox } from "../mail/mailbox.ts";
 import { renderDocsPage } from "../pages/docs.ts";
 import { renderMailboxPage } from "../pages/mailbox.ts";
@@ -39,7 +40,7 @@ export function registerService(app: App, deps: Deps): void {
   });
 
   app.openapi(readKeys, async (c) => {
-    c.header("Cache-Control", "public, max-age=300");
+    c.header("Cache-Control", `public, max-age=${PUBLISHED_MAX_AGE_SECONDS}`);
     return c.json(await deps.accessTokens.publicKeys(), 200);
   });
 

@@ -6,7 +6,7 @@ import { readSignInReport } from "../../openapi/sign_in_report.ts";
 import type { App } from "../app_env.ts";
 import { issueCursor, requirePosition } from "../cursor.ts";
 import type { Deps } from "../deps.ts";
-import { isUnchanged } from "../etag.ts";
+import { isUnchanged, setEtag } from "../etag.ts";
 import { requireAdmin } from "../gate.ts";
 import { Problem } from "../problem.ts";
 import { reportSignIn } from "../sign_in_report.ts";
@@ -41,7 +41,7 @@ export function registerUsers(app: App, deps: Deps): void {
     if (change.outcome === "last_admin") throw new Problem("last_admin");
     // No username is set here, so that none can be taken.
     if (change.outcome !== "changed") throw new Problem("user_not_found");
-    isUnchanged(c, change.user);
+    setEtag(c, change.user);
     return c.json(viewUser(change.user.value), 200);
   });
 

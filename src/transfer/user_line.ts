@@ -7,7 +7,9 @@ import { isReadableHash, NO_PASSWORD_HASH } from "../hasher.ts";
 import { COST_LIMITS } from "../foreign_hash.ts";
 import { newId } from "../id.ts";
 import type { Account, ImportedPast, NewUser } from "../store/users.ts";
+import type { Fault } from "../problem.ts";
 import { viewUser } from "../user_view.ts";
+import { toFaults } from "../validation.ts";
 
 /** An account that is ready for the store. */
 export interface IncomingUser {
@@ -63,8 +65,9 @@ export function readUserLine(
   line: unknown,
   { keepsAdmins, dropsUnfit, nowMs }: ReadingOptions,
 ): IncomingUser | { readonly fault: string } {
-  const { data, error } = userLine.safeParse(dropsUnfit ? withoutUnfit(line) : line);
-  if (error) return { fault: explain(error) };
+  const kept = dropsUnfit ? withoutUnfit(line) : line;
+  const { data, error } = userLine.safeParse(kept);
+  if (error) return { fault: explain(toFaults({ data: kept, error })) };
   const times = [data.created_at ?? 0, data.last_login_at ?? 0];
   if (times.some((ms) => ms > nowMs)) return { fault: "Has a time that lies in the future" };
   const createdAtMs = data.created_at ?? nowMs;
@@ -108,9 +111,9 @@ function withoutUnfit(line: unknown): unknown {
   return { ...line, ...Object.fromEntries(unfit.map((member) => [member, null])) };
 }
 
-function explain({ issues }: z.ZodError): string {
-  const faults = issues.map(({ path, message }) =>
-    path.length === 0 ? message : `${path.join(".")}: ${message}`
+function explain(faults: readonly Fault[]): string {
+  const sentences = faults.map(({ pointer, message }) =>
+    pointer === "" ? message : `${pointer.slice(1)}: ${message}`
   );
-  return faults.slice(0, FAULTS_SHOWN_MAX).join("; ");
+  return sentences.slice(0, FAULTS_SHOWN_MAX).join("; ");
 }

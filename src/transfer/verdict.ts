@@ -2,7 +2,8 @@
 // once more on the way, so that a run that was cut short can be repeated.
 
 import type { Kv } from "../store/kv.ts";
-import { findUser, isEmailTaken, isUsernameFree } from "../store/users.ts";
+import { isUsernameFree } from "../store/usernames.ts";
+import { findUser, isEmailTaken } from "../store/users.ts";
 import { isDjangoRecord, isDjangoUser, toUserLine } from "./django.ts";
 import {
   ARRAY_BYTES_MAX,
