@@ -14,11 +14,18 @@ import { addMail, type MailDraft, reviveMail } from "../src/store/mails.ts";
 import { buryMail, claimMail, collectDueMails, completeMail, requeueMail } from "../src/store/mail_claims.ts";
 import { collectMails, findMail, removeMailsOf } from "../src/store/mail_lists.ts";
 import { replaceUser } from "../src/store/users.ts";
-import { DAY_MS, MINUTE_MS, SECOND_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
+import {
+  DAY_MS,
+  MINUTE_MS,
+  SECOND_MS,
+  startServer,
+  type TestServer,
+  UNKNOWN_ID,
+  UNLIMITED,
+} from "./harness.ts";
 import { CODE, type MailStore, NOTICE, openMailStore } from "./mail_setup.ts";
-import { type Person, signIn, signUp } from "./person.ts";
+import { makeAdmin, type Person, signIn, signUp, signUpAdmin } from "./person.ts";
 
-const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 const STATES: readonly MailState[] = ["queued", "sending", "sent", "dead"];
 
 /** What of the test server and of a store alone is needed to write mails. */
@@ -34,9 +41,8 @@ interface Desk extends AsyncDisposable {
 /** A server with an admin, whose own mails are forgotten. */
 async function openDesk(): Promise<Desk> {
   const server = await startServer({ env: UNLIMITED });
-  const { id, email, password } = await signUp(server, { email: "root@example.org" });
-  await replaceUser(server.deps, id, { role: "admin" }, OPERATOR);
-  const admin = await signIn(server, { id, email, password });
+  const admin = await signUpAdmin(server, "root@example.org");
+  const { id, email } = admin;
   await server.mails();
   for (const owner of [id, server.deps.secrets.mac("address", email)]) await removeMailsOf(server.kv, owner);
   const { kv, deps: { secrets, nowMs, wakeOutbox } } = server;
@@ -93,7 +99,7 @@ for (const { route, json } of operations) {
     assert.equal(await refusals(), fourTimes("token_missing"));
     assert.equal(await refusals("a.b.c"), fourTimes("token_invalid"));
     assert.equal(await refusals(bob.accessToken), fourTimes("role_insufficient"));
-    await replaceUser(server.deps, bob.id, { role: "admin" }, OPERATOR);
+    await makeAdmin(server, bob);
     await replaceUser(server.deps, admin.id, { role: "user" }, OPERATOR);
     assert.equal(await refusals(token), fourTimes("token_invalid"));
     await replaceUser(server.deps, admin.id, { status: "disabled" }, OPERATOR);

@@ -5,10 +5,9 @@ import type { RouteConfig } from "@hono/zod-openapi";
 import { createNote, deleteNote, listNotes, readNote, updateNote } from "../openapi/notes.ts";
 import { keys, type UserRecord } from "../src/store/keys.ts";
 import { isPresent } from "../src/store/kv.ts";
-import { MINUTE_MS, SECOND_MS, startServer, type TestServer, UNLIMITED } from "./harness.ts";
+import { MINUTE_MS, SECOND_MS, startServer, type TestServer, UNKNOWN_ID, UNLIMITED } from "./harness.ts";
 import { type Person, signUp } from "./person.ts";
 
-const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 const TITLE = "Groceries";
 
 async function write(server: TestServer, { accessToken: token }: Person, title = TITLE): Promise<string> {

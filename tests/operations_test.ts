@@ -3,12 +3,14 @@
 
 import assert from "node:assert/strict";
 import { readMe } from "../openapi/account.ts";
+import { listMails } from "../openapi/mails.ts";
 import { register, verifyOtp } from "../openapi/registration.ts";
 import { readMailbox } from "../openapi/service.ts";
 import { login, refreshTokens } from "../openapi/sessions.ts";
 import manifest from "../deno.json" with { type: "json" };
 import { PASSWORD } from "./harness.ts";
 import { createSite, eventually, REPOSITORY, type Site } from "./process.ts";
+import { startReceiver } from "./smtp_receiver.ts";
 import { assertCommands, assertLinks, assertOperations, readPage } from "./written_page.ts";
 
 const page = await readPage("openapi/operations.md");
@@ -113,6 +115,24 @@ Deno.test("operations: the command for an admin makes one", async () => {
   await paste(site, scriptOf(site, "admin"), { stdin: `${PASSWORD}\n` });
   const { body } = await site.call(login, { json: { email: "you@example.org", password: PASSWORD } });
   assert.equal((await site.call(readMe, { token: body.access_token })).body.role, "admin");
+});
+
+Deno.test("operations: where no mail comes, the list that the page names says why", async () => {
+  await using site = await createSite();
+  await using receiver = await startReceiver({ tls: "none", login: { user: "latchkey", password: "right" } });
+  await site.startServer({
+    SECRET_KEY,
+    SMTP_URL: `smtp://latchkey:wrong@127.0.0.1:${receiver.port}?tls=off`,
+  });
+  await paste(site, scriptOf(site, "admin"), { stdin: `${PASSWORD}\n` });
+  const admin = await site.call(login, { json: { email: "you@example.org", password: PASSWORD } });
+  assert.equal((await site.call(register, { json: { email: EMAIL, password: PASSWORD } })).status, 202);
+  const [, path = ""] = /^\| "No mail comes" .*?`GET (\S+)`/m.exec(page) ?? [];
+  const reason = await eventually("the mail was tried", async () => {
+    const { body } = await site.call({ ...listMails, path }, { token: admin.body.access_token });
+    return body.data[0]?.reason as string | null | undefined;
+  });
+  assert.match(reason, /535/);
 });
 
 Deno.test("operations: the log line is one of the server's", async () => {
