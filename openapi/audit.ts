@@ -99,8 +99,8 @@ export const listAuditEvents = createRoute({
   summary: "List audit events",
   description:
     `Who did what to whom, when and from where, newest first, as long as \`AUDIT_RETENTION\` says (a year, unless it is
-set). Events are only ever added; each is bound to the one before it, and \`deno task audit:verify\` proves that none was
-altered or taken out.
+set); what strangers do that concerns no account, for a week. Events are only ever added; each is bound to the one before
+it, and \`deno task audit:verify\` proves that none was altered or taken out.
 
 \`user_id\` finds what an account did and what happened to it, also after it was deleted. With both filters a page can be
 short although there is a next one: go on until \`next_cursor\` is null.`,

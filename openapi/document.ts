@@ -89,6 +89,8 @@ durations in whole seconds, ids UUIDv7.
 
 ## Five minutes
 
+With curl 7.82 or later, which knows \`--json\`:
+
 \`\`\`sh
 api=http://localhost:8000/api/v1
 
@@ -161,7 +163,13 @@ Limits are exact sliding windows. \`RateLimit-Policy\` and \`RateLimit\` tell wh
 
 By default: 100 requests a day without a token, by network; 1000 a day with one, by user; and narrower ones for sign-in
 (5 a minute), registration (3 a minute), codes (3 a minute), password resets (3 an hour) and the current password (5 a
-minute).
+minute). At most 10 codes an hour and 30 a day are mailed to one address: beyond that the answer is the same, and no mail
+leaves.
+
+## Clients
+
+\`deno task sdk\`, in the repository of this server, makes clients for TypeScript and Python. The TypeScript one renews
+tokens by itself.
 
 ## New versions
 

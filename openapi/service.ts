@@ -132,11 +132,12 @@ export const readKeys = createRoute({
   description:
     `With these any service checks access tokens without calling home. Insist on \`alg\` EdDSA, \`typ\` at+jwt, \`exp\`, and
 \`iss\` and \`aud\`, which are both the address of this server. A sign-out is not seen that way: see \`verifyToken\`.
-Fetch the keys again when a token names a \`kid\` that you do not know.`,
+Keep them as long as \`Cache-Control\` says: a new key is here before it signs. Only where keys were revoked a token
+names a \`kid\` that you do not know: then fetch them again.`,
   security: [],
   responses: {
     200: {
-      description: "The keys that sign now, or signed tokens which have not ended.",
+      description: "The keys that sign now or soon, or signed tokens which have not ended.",
       headers: headers(...anyAnswer, "Cache-Control"),
       content: { "application/json": { schema: KeySet } },
     },

@@ -12,7 +12,7 @@ export const Tokens = z.object({
     description: "How the access token is sent (RFC 6750).",
     example: "Bearer",
   }),
-  expires_in: seconds("Until the access token ends.", 1800),
+  expires_in: seconds("Until the access token ends; never later than its session.", 1800),
   refresh_expires_in: seconds("Until the refresh token ends, unless it is used before.", 86400),
 }).openapi("Tokens", { description: "An access token, and the refresh token that gives the next pair." });
 

@@ -22,10 +22,23 @@ export interface AccessClaims {
   readonly jti: string;
 }
 
+/** A signed token. */
+export interface IssuedToken {
+  readonly token: string;
+  /** From `iat` to `exp`. */
+  readonly lifeSeconds: number;
+}
+
 export interface AccessTokens {
+  /** It ends with its session at the latest: a service that reads only the token must not believe it longer. */
   issue(
-    subject: { readonly userId: string; readonly sessionId: string; readonly role: "user" | "admin" },
-  ): Promise<string>;
+    subject: {
+      readonly userId: string;
+      readonly sessionId: string;
+      readonly role: "user" | "admin";
+      readonly sessionEndsAtMs: number;
+    },
+  ): Promise<IssuedToken>;
   /** Null for anything that this server did not sign, or whose time is over. */
   verify(token: string): Promise<AccessClaims | null>;
   /** What `/.well-known/jwks.json` answers (RFC 7517). */
@@ -54,25 +67,30 @@ const CLOCK_SKEW_SECONDS = 60;
 const VERIFIED_MAX = 10_000;
 const TOKEN_LENGTH_MAX = 2_048;
 
-/** Signs with the newest key of `keyring` and verifies with all of them. */
+/** Signs with the key of `keyring` that signs now, and verifies with all of them. */
 export function createAccessTokens(config: Config, keyring: Keyring, nowMs: () => number): AccessTokens {
   // Checking a signature costs a hundred times more than this look-up; only tokens that passed get in.
   const verified = new Map<string, Verified>();
 
   return {
     publicKeys: () => keyring.publicKeys(),
-    async issue({ userId, sessionId, role }) {
+    async issue({ userId, sessionId, role, sessionEndsAtMs }) {
       const { kid, privateKey } = await keyring.signingKey();
       const issuedAt = Math.floor(nowMs() / 1000);
-      return await new SignJWT({ sid: sessionId, role })
+      const endsAt = Math.min(
+        issuedAt + Math.ceil(config.accessTtlMs / 1000),
+        Math.max(issuedAt, Math.floor(sessionEndsAtMs / 1000)),
+      );
+      const token = await new SignJWT({ sid: sessionId, role })
         .setProtectedHeader({ alg: "EdDSA", typ: "at+jwt", kid })
         .setIssuer(config.publicUrl)
         .setAudience(config.publicUrl)
         .setSubject(userId)
         .setIssuedAt(issuedAt)
-        .setExpirationTime(issuedAt + Math.ceil(config.accessTtlMs / 1000))
+        .setExpirationTime(endsAt)
         .setJti(newId(nowMs()))
         .sign(privateKey);
+      return { token, lifeSeconds: endsAt - issuedAt };
     },
     async verify(token) {
       if (token.length > TOKEN_LENGTH_MAX) return null;

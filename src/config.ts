@@ -17,8 +17,12 @@ import {
   secretKey,
   type SmtpServer,
   smtpUrl,
+  storePath,
   wholeNumber,
 } from "./settings.ts";
+
+/** Where the store is when KV_PATH says nothing. */
+export const DEFAULT_KV_PATH = "./data/latchkey.kv";
 
 const throttle = (name: PolicyName, counts: string): z.ZodType<Policy> =>
   policy.prefault(POLICY_DEFAULTS[name]).describe(
@@ -36,7 +40,7 @@ export const settings = {
   PUBLIC_URL: publicUrl.optional().describe(
     "Where clients reach the server; issuer and audience of tokens. https unless loopback (default: `http://localhost:PORT`)",
   ),
-  KV_PATH: z.string().max(4096, "must have at most 4096 characters").optional().describe(
+  KV_PATH: storePath.optional().describe(
     "The store: a file (default `./data/latchkey.kv`), or the `http(s)://` URL of a KV Connect server; unset on Deno Deploy",
   ),
   SECRET_KEY: secretKey.optional().describe(
@@ -52,7 +56,9 @@ export const settings = {
     /^[^\p{C}<>"]{1,60}$/u,
     "must have 1 to 60 characters, without control characters, quotes or angle brackets",
   ).default("Latchkey").describe("The name people see in mails and pages"),
-  ACCESS_TOKEN_TTL: durationMs.prefault("30m").describe("Life of an access token"),
+  ACCESS_TOKEN_TTL: durationMs.prefault("30m").describe(
+    "Life of an access token, which ends with its session; who checks the signature alone takes it that long",
+  ),
   REFRESH_TOKEN_TTL: durationMs.prefault("24h").describe("Life of a refresh token"),
   SESSION_MAX_AGE: durationMs.prefault("30d").describe(
     "A session ends after this time, however often it is refreshed",
@@ -177,7 +183,7 @@ function toConfig(values: Values, { isOnDeploy }: { readonly isOnDeploy: boolean
     host: values.HOST,
     isProduction: values.APP_ENV === "production",
     publicUrl,
-    kvPath: values.KV_PATH ?? (isOnDeploy ? null : "./data/latchkey.kv"),
+    kvPath: values.KV_PATH ?? (isOnDeploy ? null : DEFAULT_KV_PATH),
     secretKey: values.SECRET_KEY ?? null,
     smtp: values.SMTP_URL ?? null,
     mailFrom: values.MAIL_FROM ??

@@ -15,7 +15,7 @@ const NO_STORE =
 
 // The platform takes crons from the top level of a module, and only before anything is served.
 Deno.cron("mail and jobs", "* * * * *", sweep);
-const server = runEntry(readDeployConfig(await readEnvironment()), serve);
+const server = runEntry(async () => readDeployConfig(await readEnvironment()), serve);
 
 async function serve(config: Config, log: Log): Promise<Server> {
   insistOnSharedStore();

@@ -2,7 +2,8 @@
 // two, with what to do, and the process ends with status 1; a signal ends it once what is in flight is answered.
 
 import type { Config, ConfigResult } from "./config.ts";
-import { isDiskFault } from "./disk_fault.ts";
+import { isDiskFault, isFileFault } from "./disk_fault.ts";
+import { DotEnvFault } from "./dot_env.ts";
 import { WrongSecretKey } from "./keyring.ts";
 import { createLog, type Log } from "./log.ts";
 import type { Server } from "./server.ts";
@@ -16,17 +17,11 @@ export class StartFault extends Error {
 /** How long requests and mails in flight may take once the process is asked to stop; Deno Deploy kills after 5 s. */
 const STOP_DEADLINE_MS = 3_500;
 
-/** Runs `serve` with the settings, or ends the process with what is wrong with them, or with whatever `serve` throws. */
+/** Runs `serve` with the settings, or ends the process with what is wrong with them, or with whatever either throws. */
 export async function runEntry<Served>(
-  result: ConfigResult,
+  read: () => Promise<ConfigResult>,
   serve: (config: Config, log: Log) => Promise<Served>,
 ): Promise<Served> {
-  if ("faults" in result) {
-    fail(
-      "Latchkey cannot start with these settings:",
-      ...result.faults.map((fault) => `  ${fault}`),
-    );
-  }
   const log = createLog();
   // A fault in the background must not end the process; each task also has its own catch.
   globalThis.addEventListener("unhandledrejection", (event) => {
@@ -34,7 +29,7 @@ export async function runEntry<Served>(
     log.error("unhandled rejection", { cause: String(event.reason) });
   });
   try {
-    return await serve(result.config, log);
+    return await serve(requireSettings(await read()), log);
   } catch (error) {
     if (isExpected(error)) fail(error.message);
     if (isDiskFault(error)) fail(`The store cannot be written: ${error.message}`);
@@ -42,6 +37,14 @@ export async function runEntry<Served>(
     // Not thrown on: a rejection does not end the process any more.
     fail(`Latchkey cannot start: ${error instanceof Error ? error.stack : error}`);
   }
+}
+
+function requireSettings(result: ConfigResult): Config {
+  if ("config" in result) return result.config;
+  return fail(
+    "Latchkey cannot start with these settings:",
+    ...result.faults.map((fault) => `  ${fault}`),
+  );
 }
 
 /** Ends the process on a signal, or with status 1 when the store is gone: no new requests, then mail, then the store. */
@@ -79,12 +82,7 @@ function onceOnly<Argument>(
 
 /** What the operator can mend, said in its message. */
 function isExpected(error: unknown): error is Error {
-  return error instanceof StoreFault || error instanceof WrongSecretKey || error instanceof StartFault;
-}
-
-/** A file that the process may not read or write: the system's words name it. */
-function isFileFault(error: unknown): error is Error {
-  return error instanceof Error && /\(os error \d+\)/.test(error.message);
+  return [StoreFault, WrongSecretKey, StartFault, DotEnvFault].some((Fault) => error instanceof Fault);
 }
 
 function complain(...lines: string[]): void {

@@ -16,11 +16,17 @@ export interface TokensView {
 /** A fresh access token beside the session's refresh token. */
 export async function viewTokens(deps: Deps, grant: SessionGrant): Promise<TokensView> {
   const { user, session } = grant;
+  const { token, lifeSeconds } = await deps.accessTokens.issue({
+    userId: user.id,
+    sessionId: session.id,
+    role: user.role,
+    sessionEndsAtMs: session.expiresAtMs,
+  });
   return {
-    access_token: await deps.accessTokens.issue({ userId: user.id, sessionId: session.id, role: user.role }),
+    access_token: token,
     refresh_token: grant.plainRefreshToken,
     token_type: "Bearer",
-    expires_in: Math.ceil(deps.config.accessTtlMs / 1000),
+    expires_in: lifeSeconds,
     refresh_expires_in: Math.max(0, Math.ceil((grant.refreshExpiresAtMs - deps.nowMs()) / 1000)),
   };
 }

@@ -7,7 +7,13 @@ import { digest, type Secrets } from "./secrets.ts";
 import type { AuditDeps } from "./store/audit.ts";
 import type { SigningKeyRecord } from "./store/keys.ts";
 import type { Kv } from "./store/kv.ts";
-import { collectSigningKeys, insertFirstSigningKey, replaceSigningKey } from "./store/signing_keys.ts";
+import {
+  CLOCK_SLACK_MS,
+  collectSigningKeys,
+  insertFirstSigningKey,
+  isReady,
+  replaceSigningKey,
+} from "./store/signing_keys.ts";
 
 /** A public key as it is published (RFC 8037). */
 export type PublicKey = SigningKeyRecord["publicJwk"] & {
@@ -21,7 +27,7 @@ export interface PublicKeySet {
 }
 
 export interface Keyring {
-  /** The newest key. */
+  /** The newest key of those that everybody who keeps the published keys for a while has by now. */
   signingKey(): Promise<{ readonly kid: string; readonly privateKey: CryptoKey }>;
   /** The key that a token names; null when there is none, or none any more. */
   findVerificationKey(kid: string | undefined): Promise<CryptoKey | null>;
@@ -49,8 +55,10 @@ const AGE_MAX_MS = 1_000;
  * out. Revoked earlier than that, the old one would still make tokens that other servers refuse.
  */
 export const TAKEN_UP_MS = 2 * AGE_MAX_MS;
-/** Another instance may sign with the old key a moment longer, and its clock may differ. */
-const OVERLAP_SLACK_MS = 60_000;
+/** How long anybody may keep the published keys; a cache before this server gives no others that long. */
+export const PUBLISHED_MAX_AGE_SECONDS = 300;
+/** A new key signs so long after it was made: then no cache is left that lacks it. */
+const PUBLISHED_AHEAD_MS = PUBLISHED_MAX_AGE_SECONDS * 1000 + AGE_MAX_MS + CLOCK_SLACK_MS;
 
 /** Reads the keys, and makes the first one in an empty store. Throws WrongSecretKey. */
 export async function openKeyring(kv: Kv, secrets: Secrets): Promise<Keyring> {
@@ -80,7 +88,9 @@ export async function openKeyring(kv: Kv, secrets: Secrets): Promise<Keyring> {
 
   return {
     async signingKey() {
-      const signing = (await loadFresh()).find(({ record }) => record.expiresAtMs === undefined);
+      const newestFirst = await loadFresh();
+      // After a step back of the clock there may be none: then the one that was known the longest.
+      const signing = newestFirst.find(({ record }) => isReady(record, kv.nowMs())) ?? newestFirst.at(-1);
       if (!signing) throw new Error("There is no signing key");
       return { kid: signing.record.kid, privateKey: signing.privateKey };
     },
@@ -100,16 +110,19 @@ export async function openKeyring(kv: Kv, secrets: Secrets): Promise<Keyring> {
 
 /** What a rotation leaves behind. */
 export interface Rotation {
-  /** Of the key that signs now. */
+  /** Of the new key. */
   readonly kid: string;
-  /** When the key that signed until now stops verifying. */
+  /** From when on it signs. */
+  readonly signsAtMs: number;
+  /** When the key before it stops verifying. */
   readonly othersEndAtMs: number;
 }
 
 /**
- * Makes a new key, which signs from now on. The one before it verifies until the last token it signed has expired.
- * Null when there are a hundred keys already. With `isRevoking` there is always room: the keys before that one go at
- * once, and that one is to be removed after TAKEN_UP_MS. Throws WrongSecretKey.
+ * Makes a new key, which is published now and signs some minutes later. The one before it signs until then, and
+ * verifies until the last token it signed has expired. Null when there are a hundred keys already. With `isRevoking`
+ * there is always room, the new key signs at once, and those that may have signed are to be removed after TAKEN_UP_MS.
+ * Throws WrongSecretKey.
  */
 export async function rotateSigningKey(
   deps: AuditDeps,
@@ -118,10 +131,13 @@ export async function rotateSigningKey(
   const { kv, secrets } = deps;
   // A key sealed under another SECRET_KEY would stop every server on this store.
   await openKeyring(kv, secrets);
-  const record = await createKey(kv, secrets);
-  const othersEndAtMs = kv.nowMs() + accessTtlMs + OVERLAP_SLACK_MS;
+  const key = await createKey(kv, secrets);
+  const signsAtMs = key.createdAtMs + (isRevoking ? 0 : PUBLISHED_AHEAD_MS);
+  const othersEndAtMs = signsAtMs + accessTtlMs + CLOCK_SLACK_MS;
+  // Without a time of its own a revoking key signs by every clock, also one that is behind.
+  const record = isRevoking ? key : { ...key, signsAtMs };
   const isDone = await replaceSigningKey(deps, record, { othersEndAtMs, isRevoking });
-  return isDone ? { kid: record.kid, othersEndAtMs } : null;
+  return isDone ? { kid: key.kid, signsAtMs, othersEndAtMs } : null;
 }
 
 async function createKey(kv: Kv, secrets: Secrets): Promise<SigningKeyRecord> {
@@ -143,7 +159,7 @@ async function loadKeys(kv: Kv, secrets: Secrets, known: readonly LoadedKey[] = 
     const same = known.find(({ record: { kid } }) => kid === record.kid);
     return same ? { ...same, record } : await loadKey(record, secrets);
   });
-  return (await Promise.all(loaded)).sort((a, b) => b.record.createdAtMs - a.record.createdAtMs);
+  return await Promise.all(loaded);
 }
 
 async function loadKey(record: SigningKeyRecord, secrets: Secrets): Promise<LoadedKey> {

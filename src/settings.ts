@@ -33,6 +33,7 @@ const SECRET_PLACEHOLDER =
   /change[-_ ]?(me|this|it)|replace[-_ ]?(me|this|it)|placeholder|your[-_ ](secret|key)/i;
 
 const ORIGINS_MAX = 100;
+const PATH_LENGTH_MAX = 4_096;
 
 /** `5s`, `30m`, `24h`, `30d` → milliseconds. */
 export const durationMs = fromText(
@@ -47,6 +48,17 @@ export const port = wholeNumber(0, 65_535);
 export const listenHost = fromText((text) => {
   const host = text.replace(/^\[(.*)\]$/, "$1");
   return isHost(host) ? host : wrong("must be an address or a host name, such as 127.0.0.1 or ::");
+});
+
+/** A file, or the `http(s)://` URL of a KV Connect server. */
+export const storePath = fromText((text) => {
+  if (text.length > PATH_LENGTH_MAX) return wrong(`must have at most ${PATH_LENGTH_MAX} characters`);
+  // It would part the path in a list of permissions (src/cli/launch.ts).
+  if (text.includes(",")) return wrong("must not have a comma: give the store another name or folder");
+  const isUrl = /^[a-z][a-z\d+.-]+:\/\//i.test(text);
+  return !isUrl || (/^https?:/.test(text) && URL.canParse(text)) ? text : wrong(
+    "must be the path of a file, or the URL of a KV Connect server, http:// or https:// in lower case",
+  );
 });
 
 /** How many proxies are trusted. */

@@ -44,7 +44,6 @@ export const NEW_PASSWORD = "granite-otter-58";
 export const WRONG_PASSWORD = "not-the-password-7";
 export const NEW_EMAIL = "countess@example.org";
 export const STRANGER = "nobody@example.org";
-export const UNKNOWN_ID = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 export const ONE_MAIL = { THROTTLE_MAIL: "1/1d" };
 
 type Words = Partial<Pick<Told, "cause" | "details" | "isWiped">>;

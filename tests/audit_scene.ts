@@ -4,11 +4,9 @@
 import assert from "node:assert/strict";
 import { listAuditEvents } from "../openapi/audit.ts";
 import type { AuditType } from "../src/store/audit_event.ts";
-import { OPERATOR } from "../src/store/client.ts";
-import { replaceUser } from "../src/store/users.ts";
 import { type Answer, type CallInput, startServer, type TestServer, UNLIMITED } from "./harness.ts";
 import { createFaultyKv, type FaultyKv } from "./faulty_kv.ts";
-import { type Person, signUp } from "./person.ts";
+import { makeAdmin, type Person, signUp } from "./person.ts";
 import { type WatchedKv, watchKv } from "./watched_kv.ts";
 
 /** From where whatever is told of happens. */
@@ -49,16 +47,11 @@ export async function openScene(env: Readonly<Record<string, string>> = {}): Pro
     wrapKv: (kv) => faulty.wrap(watched.wrap(kv)),
   });
   const ada = await signUp(server, { username: "ada" });
-  const admin = await signUpAdmin(server, "root@example.org");
-  const auditor = await signUpAdmin(server, "auditor@example.org");
+  const admin = await signUp(server, { email: "root@example.org" });
+  const auditor = await signUp(server, { email: "auditor@example.org" });
+  for (const person of [admin, auditor]) await makeAdmin(server, person);
   await server.mails();
   return { server, watched, faulty, ada, admin, auditor, [Symbol.asyncDispose]: server[Symbol.asyncDispose] };
-}
-
-async function signUpAdmin(server: TestServer, email: string): Promise<Person> {
-  const person = await signUp(server, { email });
-  assert.equal((await replaceUser(server.deps, person.id, { role: "admin" }, OPERATOR)).outcome, "changed");
-  return person;
 }
 
 /** Every event that a list has, newest first, read in pages. */

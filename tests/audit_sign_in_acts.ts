@@ -15,11 +15,10 @@ import {
   plan,
   sessionOf,
   STRANGER,
-  UNKNOWN_ID,
   wrong,
   WRONG_PASSWORD,
 } from "./audit_acts.ts";
-import { MINUTE_MS, PASSWORD, SECOND_MS } from "./harness.ts";
+import { MINUTE_MS, PASSWORD, SECOND_MS, UNKNOWN_ID } from "./harness.ts";
 import { overwriteUser, sessionIdOf, signIn } from "./person.ts";
 
 const registration: readonly Act[] = [

@@ -1,6 +1,8 @@
 // The doctor: silent praise where all is well, and for each thing that is not a line that says what to do.
 
 import assert from "node:assert/strict";
+import { readConfig } from "../src/config.ts";
+import { examineSettings } from "../src/doctor/settings.ts";
 import { startReceiver } from "./smtp_receiver.ts";
 import { createSite, freePort, type Settings, type Site } from "./process.ts";
 import { requireTask, runTask } from "./tool_run.ts";
@@ -109,6 +111,29 @@ Deno.test("doctor says of each fault what to do", async (t) => {
     const { status, stderr } = await runTask(site, "doctor", ["--send-test-mail", "nobody"]);
     assert.deepEqual([status, stderr], [1, "--send-test-mail needs an email address\n"]);
   });
+});
+
+Deno.test("doctor: durations that cancel each other are told, and what each is good for", () => {
+  const toldOf = (env: Record<string, string>): string[] => {
+    const read = readConfig(env);
+    assert("config" in read, JSON.stringify(read));
+    return examineSettings(read.config, "").filter(({ isWell }) => !isWell).map(({ text }) => text);
+  };
+  const cases: { env: Record<string, string>; told: RegExp | null }[] = [
+    { env: {}, told: null },
+    { env: { REFRESH_GRACE: "60s" }, told: null },
+    { env: { REFRESH_GRACE: "61s" }, told: /^REFRESH_GRACE is over a minute/ },
+    { env: { REFRESH_GRACE: "20s", REFRESH_TOKEN_TTL: "19s" }, told: /or over REFRESH_TOKEN_TTL/ },
+    { env: { OTP_RESEND_AFTER: "1m", OTP_TTL: "1m" }, told: null },
+    { env: { OTP_RESEND_AFTER: "2m", OTP_TTL: "1m" }, told: /^OTP_RESEND_AFTER is over OTP_TTL/ },
+    { env: { AUDIT_RETENTION: "1d" }, told: null },
+    { env: { AUDIT_RETENTION: "23h" }, told: /^AUDIT_RETENTION is under a day/ },
+  ];
+  for (const { env, told } of cases) {
+    const texts = toldOf(env);
+    assert.equal(texts.length, told ? 1 : 0, JSON.stringify(env));
+    if (told) assert.match(texts[0] ?? "", told);
+  }
 });
 
 Deno.test("doctor tells a server that PUBLIC_URL does not lead to from one with another store", async (t) => {

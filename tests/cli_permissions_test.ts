@@ -2,7 +2,7 @@
 // what every one of them may. No more than its own work needs.
 
 import assert from "node:assert/strict";
-import { runFlags } from "../src/cli/launch.ts";
+import { findVersionFault, runFlags } from "../src/cli/launch.ts";
 
 const FILE = "/mnt/copies/file";
 const DRAFTS = ["", "-wal", "-shm"].map((suffix) => `${FILE}.partial${suffix}`);
@@ -111,6 +111,18 @@ const networks: { name: string; program: string; env: Readonly<Record<string, st
 Deno.test("addresses: a program may use those that its settings name, and no other", async (t) => {
   for (const { name, program, env, net } of networks) {
     await t.step(name, () => assert.deepEqual(listsOf(runFlags(env, [program])).get("--allow-net"), net));
+  }
+});
+
+Deno.test("launcher: a Deno that is too old for its flags is named, with what to do; this one and newer ones are not", () => {
+  for (const version of ["2.9.0", "2.9.6", "2.10.0", "3.0.0", Deno.version.deno]) {
+    assert.equal(findVersionFault(version), null, version);
+  }
+  for (const version of ["1.46.3", "2.5.6", "2.8.99"]) {
+    assert.equal(
+      findVersionFault(version),
+      `Latchkey needs Deno 2.9; this is ${version}: \`deno upgrade\`, or \`npx -y deno@2.9.6 task start\``,
+    );
   }
 });
 

@@ -97,7 +97,7 @@ Deno.test("deploy: it answers, and its cron does what nothing else would do ther
     // Left behind by an instance that was stopped: a mail that nobody was told of, and a deletion half done.
     const kv = createKv(await openStore(store.url), Date.now);
     const change = kv.change().set(keys.tombstone("gone"), { userId: "gone", addressHash: "gone" });
-    addMail({ secrets: createSecrets(SECRET_KEY), nowMs: Date.now, wakeOutbox() {} }, change, {
+    addMail({ kv, secrets: createSecrets(SECRET_KEY), wakeOutbox() {} }, change, {
       to: "ada@example.org",
       userId: null,
       content: { kind: "password_changed", atMs: Date.now(), ip: "192.0.2.1", device: null },

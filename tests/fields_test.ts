@@ -17,6 +17,25 @@ import {
   refreshToken,
   username,
 } from "../openapi/fields.ts";
+import { Note } from "../openapi/notes.ts";
+
+/** Every mark that turns the direction of the text around it (Unicode Bidi_Control). */
+const BIDI_CONTROLS: readonly number[] = [
+  0x061c,
+  0x200e,
+  0x200f,
+  0x202a,
+  0x202b,
+  0x202c,
+  0x202d,
+  0x202e,
+  0x2066,
+  0x2067,
+  0x2068,
+  0x2069,
+];
+
+const { title } = Note.shape;
 
 const UUID_V7 = "01981f6e-7a4c-7d1e-9b60-2f5d1c8e4a10";
 const LABEL_63 = "a".repeat(63);
@@ -53,6 +72,9 @@ const accepted: [field: string, schema: z.ZodType, input: unknown, output: unkno
   ["username", username, "Ada_L.-9", "Ada_L.-9"],
   ["name", name, "Ada Lovelace", "Ada Lovelace"],
   ["name of 100 emoji", name, "🙂".repeat(100), "🙂".repeat(100)],
+  ["name of a rare letter", name, "\u{20BB7}", "\u{20BB7}"],
+  ["name in Hebrew", name, "עדה לאבלייס", "עדה לאבלייס"],
+  ["note title, with surrounding spaces", title, " 👩\u200D💻 ", " 👩\u200D💻 "],
   ["name with a joiner", name, "👩\u200D💻 می\u200Cخواهم", "👩\u200D💻 می\u200Cخواهم"],
 
   ["locale", locale, "en", "en"],
@@ -205,10 +227,23 @@ const refused: [field: string, schema: z.ZodType, inputs: unknown[]][] = [
     "A\u0000B",
     "A\u007FB",
     "A\u2028B",
-    "A\u202Eb",
-    "A\u2066b",
+    ...turned("A", "b"),
+    "\u200B",
+    "\u2060\u200D",
+    "\u3164",
     "A\uD83D",
     "x".repeat(101),
+  ]],
+  ["note title", title, [
+    "",
+    " \u00A0",
+    "A\nB",
+    "A\u2028B",
+    ...turned(" A", "b "),
+    "\u200B",
+    " \u200B ",
+    "\uFEFF",
+    "x".repeat(201),
   ]],
   ["locale", locale, [
     "",
@@ -301,6 +336,11 @@ Deno.test("code reads the same with and without case, hyphens and look-alikes", 
     assert.equal(code.parse(typed), canonical);
   }));
 });
+
+/** `before` and `after` with each of the marks between. */
+function turned(before: string, after: string): string[] {
+  return BIDI_CONTROLS.map((mark) => before + String.fromCharCode(mark) + after);
+}
 
 function email254(): string {
   return `${"a".repeat(60)}@${LABEL_63}.${LABEL_63}.${"b".repeat(61)}.com`.slice(0, 254);

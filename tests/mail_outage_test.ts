@@ -49,14 +49,22 @@ Deno.test("500 mails of an outage of 20 minutes leave within 60 seconds of its e
   }
   assert.equal(mailer.sent.length, 500);
   assert.deepEqual(new Set(mailer.sent.map(({ id }) => id)), mailIds);
-  assert(mostUnderWay <= 4, `${mostUnderWay} at once`);
+  assert(mostUnderWay <= 12, `${mostUnderWay} at once`);
 });
 
 Deno.test("a server that goes down and comes back gets every mail once", async () => {
   using store = await openMailStore();
   const first = await startReceiver();
   const { port } = first;
-  const server = { host: "localhost", port, user: null, password: null, isImplicitTls: false, hasTls: true };
+  const server = {
+    host: "localhost",
+    port,
+    user: null,
+    password: null,
+    isImplicitTls: false,
+    hasTls: true,
+    isLoopback: true,
+  };
   const from = { name: "Latchkey", address: "no-reply@auth.example.com" };
   const mailer = createSmtpMailer(server, { from, ca: TEST_CERTIFICATE });
   await using outbox = openOutbox(store, { mailer });
@@ -109,6 +117,7 @@ Deno.test("a store that fails after the server's yes makes no duplicate in the s
   using store = await openMailStore();
   const mailer = scriptMailer();
   await using outbox = openOutbox(store, { mailer, kv: failCommits(store.kv, (commit) => commit === 2) });
+  await outbox.settle();
   const mailId = await queueMail(store);
   await outbox.settle();
   assert.equal((await readMail(store, mailId)).state, "sending");

@@ -79,7 +79,6 @@ export async function queueCodeMail(
     codeEpoch: 0,
     guessSubject: "somebody",
     codeHash: "hash",
-    guessesAllowed: 5,
     guessesHeldAtMs: null,
     codeNumber: 1,
     codeExpiresAtMs: store.nowMs() + 10 * MINUTE_MS,

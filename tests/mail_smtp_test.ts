@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import type { LookupFunction } from "node:net";
 import { openConnection } from "../src/mail/connection.ts";
 import type { Delivery, OutgoingMail } from "../src/mail/mailer.ts";
-import { createSmtpMailer, type SmtpServer } from "../src/mail/smtp.ts";
+import { createSmtpMailer } from "../src/mail/smtp.ts";
+import type { SmtpServer } from "../src/settings.ts";
 import { freePort } from "./process.ts";
 import {
   OTHER_CERTIFICATE,
@@ -33,11 +34,15 @@ const serverAt = (port: number, changes: Partial<SmtpServer> = {}): SmtpServer =
   password: null,
   isImplicitTls: false,
   hasTls: true,
+  isLoopback: true,
   ...changes,
 });
 
-function send(server: SmtpServer, mail: OutgoingMail = MAIL): Promise<Delivery> {
-  return createSmtpMailer(server, { from: FROM, ca: TEST_CERTIFICATE }).send(mail);
+async function send(server: SmtpServer, mail: OutgoingMail = MAIL): Promise<Delivery> {
+  const mailer = createSmtpMailer(server, { from: FROM, ca: TEST_CERTIFICATE });
+  const delivery = await mailer.send(mail);
+  await mailer.hangUp();
+  return delivery;
 }
 
 Deno.test("smtp: a mail arrives over STARTTLS with login, its Message-ID from its id", async () => {
@@ -55,6 +60,26 @@ Deno.test("smtp: a mail arrives over STARTTLS with login, its Message-ID from it
   assert.equal(mail.headers.get("subject"), MAIL.subject);
   assert.equal(mail.headers.get("message-id"), `<${MAIL.id}@auth.example.com>`);
   assert.equal(mail.headers.get("auto-submitted"), "auto-generated");
+});
+
+Deno.test("smtp: mails leave over one connection, with one login, although one between them is refused", async () => {
+  const refuse: ReceiverOptions["refuse"] = (stage, address) =>
+    stage === "recipient" && address === "eve@example.org" ? [550, "No such user"] : null;
+  await using receiver = await startReceiver({ login: LOGIN, refuse });
+  const mailer = createSmtpMailer(serverAt(receiver.port, LOGIN), { from: FROM, ca: TEST_CERTIFICATE });
+  const outcomes: string[] = [];
+  for (const to of ["ada@example.org", "eve@example.org", "bob@example.org"]) {
+    outcomes.push((await mailer.send({ ...MAIL, to })).outcome);
+  }
+  await mailer.hangUp();
+  assert.deepEqual(outcomes, ["sent", "refused", "sent"]);
+  assert.deepEqual(receiver.received.map(({ recipients }) => recipients), [["ada@example.org"], [
+    "bob@example.org",
+  ]]);
+  assert.equal(receiver.connections(), 1);
+  assert.equal((await mailer.send(MAIL)).outcome, "sent");
+  await mailer.hangUp();
+  assert.equal(receiver.connections(), 2);
 });
 
 Deno.test("smtp: a mail arrives over implicit TLS", async () => {

@@ -1,6 +1,7 @@
 // A file that a tool makes for the operator alone: complete, or not there at all. Until it is complete it has another
 // name beside it.
 
+import { isFileFault } from "../disk_fault.ts";
 import { draftsOf } from "./output_names.ts";
 import { ToolFault } from "./tool.ts";
 
@@ -23,7 +24,10 @@ export async function writeOutput(
       await removeDrafts(path);
       (await Deno.open(draft, { write: true, createNew: true, mode: 0o600 })).close();
     });
-    await fill(draft);
+    // What else goes wrong there has its own sentence.
+    await fill(draft).catch((error) => {
+      throw isFileFault(error) ? notWritten(path, error) : error;
+    });
     await orFault(path, async () => {
       using file = await Deno.open(draft, { write: true });
       await file.sync();
@@ -59,6 +63,10 @@ async function orFault(path: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    throw new ToolFault(`${path} cannot be written: ${error instanceof Error ? error.message : error}`);
+    throw notWritten(path, error);
   }
+}
+
+function notWritten(path: string, error: unknown): ToolFault {
+  return new ToolFault(`${path} cannot be written: ${error instanceof Error ? error.message : error}`);
 }

@@ -3,6 +3,7 @@
 
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { type Config, readConfig } from "../config.ts";
+import { DotEnvFault } from "../dot_env.ts";
 import { readEnvironment } from "../environment.ts";
 import { openKeyring, WrongSecretKey } from "../keyring.ts";
 import { readSecretKey } from "../secret_key.ts";
@@ -106,5 +107,7 @@ export function complain(line: string): void {
 }
 
 function isExpected(error: unknown): boolean {
-  return [ToolFault, StoreFault, StoreUnavailable, WrongSecretKey].some((Fault) => error instanceof Fault);
+  return [ToolFault, StoreFault, StoreUnavailable, WrongSecretKey, DotEnvFault].some((Fault) =>
+    error instanceof Fault
+  );
 }

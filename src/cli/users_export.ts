@@ -64,7 +64,9 @@ async function writeAll(output: Output, bytes: Uint8Array): Promise<void> {
   try {
     for (let start = 0; start < bytes.length;) start += await output.write(bytes.subarray(start));
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
-    throw new ToolFault("Nobody reads the output any more: stopped.");
+    if (error instanceof Deno.errors.BrokenPipe) {
+      throw new ToolFault("Nobody reads the output any more: stopped.");
+    }
+    throw new ToolFault(`The output cannot be written: ${error instanceof Error ? error.message : error}`);
   }
 }

@@ -6,6 +6,27 @@ import { findDotEnvFaults } from "../dot_env.ts";
 import { isLoopbackUrl } from "./address.ts";
 import { type Finding, toFix, well } from "./finding.ts";
 
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+/** Durations that cancel what they, or another one, are for. Each may still be as short as a second, as a test wants it. */
+const cancellations: readonly { readonly isFound: (config: Config) => boolean; readonly text: string }[] = [
+  {
+    isFound: ({ refreshGraceMs, refreshTtlMs }) => refreshGraceMs > Math.min(MINUTE_MS, refreshTtlMs),
+    text:
+      "REFRESH_GRACE is over a minute, or over REFRESH_TOKEN_TTL: for that long a stolen refresh token works " +
+      "unnoticed. Ten seconds are enough for a lost answer",
+  },
+  {
+    isFound: ({ otpResendAfterMs, otpTtlMs }) => otpResendAfterMs > otpTtlMs,
+    text: "OTP_RESEND_AFTER is over OTP_TTL: a code ends before another may be asked for",
+  },
+  {
+    isFound: ({ auditRetentionMs }) => auditRetentionMs < DAY_MS,
+    text: "AUDIT_RETENTION is under a day: what happened is forgotten before anybody looks",
+  },
+];
+
 /** `dotEnv` is the text of `.env`. */
 export function examineSettings(config: Config, dotEnv: string): Finding[] {
   const findings = examineDotEnv(dotEnv);
@@ -30,6 +51,7 @@ export function examineSettings(config: Config, dotEnv: string): Finding[] {
       ),
     );
   }
+  for (const { isFound, text } of cancellations) if (isFound(config)) findings.push(toFix("settings", text));
   if (findings.length > 0) return findings;
   return [well("settings", `${config.isProduction ? "production" : "development"}, for ${config.publicUrl}`)];
 }

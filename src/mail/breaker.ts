@@ -2,16 +2,16 @@
 // never rarer than PROBE_INTERVAL_MAX_MS; the first one that gets through opens the way for everything that waits.
 
 /** Free way; the one attempt that is allowed now; or nothing, for the moment. */
-export type Admission = "open" | "probe" | "wait";
+export type Passage = "open" | "probe" | "wait";
 
 export interface Breaker {
   /** Asks for leave to attempt a delivery. Give every one but `wait` back, when the attempt is over or not made. */
-  admit(): Admission;
-  giveBack(admission: Admission): void;
+  admit(): Passage;
+  giveBack(passage: Passage): void;
   /** The server answered. True when it was down before. */
   succeed(): boolean;
   /** It did not. True when it was up before. */
-  fail(admission: Admission): boolean;
+  fail(passage: Passage): boolean;
   /** When the next probe may go; null while the server is up. */
   probeAtMs(): number | null;
 }
@@ -27,7 +27,7 @@ export function createBreaker(nowMs: () => number): Breaker {
   };
 
   return {
-    admit(): Admission {
+    admit(): Passage {
       if (outage === null) return "open";
       const waitMs = outage.probeAtMs - nowMs();
       // A wait that is longer than it ever was: the clock was set back, and no mail is to stay for that.
@@ -36,21 +36,21 @@ export function createBreaker(nowMs: () => number): Breaker {
       isProbing = true;
       return "probe";
     },
-    giveBack(admission): void {
-      if (admission === "probe") isProbing = false;
+    giveBack(passage): void {
+      if (passage === "probe") isProbing = false;
     },
     succeed(): boolean {
       const wasDown = outage !== null;
       outage = null;
       return wasDown;
     },
-    fail(admission): boolean {
+    fail(passage): boolean {
       if (outage === null) {
         waitFor(PROBE_INTERVAL_MIN_MS);
         return true;
       }
       // The others were under way when the server went down: they tell nothing new.
-      if (admission === "probe") waitFor(Math.min(outage.intervalMs * 2, PROBE_INTERVAL_MAX_MS));
+      if (passage === "probe") waitFor(Math.min(outage.intervalMs * 2, PROBE_INTERVAL_MAX_MS));
       return false;
     },
     probeAtMs: () => outage?.probeAtMs ?? null,

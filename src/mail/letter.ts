@@ -8,7 +8,7 @@ import { deviceName } from "./device.ts";
 export interface Occasion {
   readonly atMs: number;
   readonly ip: string;
-  /** The User-Agent header, as it came. */
+  /** What the client called itself: printable, at most 200 characters. */
   readonly device: string | null;
 }
 

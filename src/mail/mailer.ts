@@ -23,12 +23,16 @@ export type Delivery =
   | { readonly outcome: "refused"; readonly reason: string }
   /** Not now; about this mail only. */
   | { readonly outcome: "delayed"; readonly reason: string }
+  /** The server is there, and takes no more at once than it has: fewer of us get further. */
+  | { readonly outcome: "crowded"; readonly reason: string }
   /** Nothing gets through at present, this mail or any other. */
   | { readonly outcome: "unreachable"; readonly reason: string };
 
 export interface Mailer {
   /** Ends within `SEND_DEADLINE_MS`. A rejection counts as `delayed`. */
   send(mail: OutgoingMail): Promise<Delivery>;
+  /** Nothing more is to be sent for now: gives up what was kept for the next mail. */
+  hangUp?(): Promise<void>;
 }
 
 /** The longest that one attempt may take: the lease of a claim is longer. */

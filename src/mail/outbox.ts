@@ -4,7 +4,7 @@
 
 import type { Log } from "../log.ts";
 import type { Secrets } from "../secrets.ts";
-import type { MailRecord } from "../store/keys.ts";
+import type { MailDueRecord, MailRecord } from "../store/keys.ts";
 import type { Kv } from "../store/kv.ts";
 import { type MailLetter, openMail } from "../store/mails.ts";
 import {
@@ -15,7 +15,7 @@ import {
   findNextDueMs,
   requeueMail,
 } from "../store/mail_claims.ts";
-import { type Admission, createBreaker } from "./breaker.ts";
+import { createBreaker, type Passage } from "./breaker.ts";
 import { renderMail } from "./content.ts";
 import type { MailService } from "./letter.ts";
 import { type Delivery, type Mailer, SEND_DEADLINE_MS } from "./mailer.ts";
@@ -39,8 +39,8 @@ export interface Outbox {
   stop(): Promise<void>;
 }
 
-/** Mails under way at once. */
-const LANES_MAX = 4;
+/** Mails under way at once, each over a connection of its own: fewer where the mail server does not take as many. */
+const LANES_MAX = 12;
 const PAGE = 32;
 const PAGES_MAX = 100;
 /** Longer than an attempt and its commits can take, so that nobody else takes a mail that is under way. */
@@ -49,7 +49,8 @@ const RETRY_DELAY_MIN_MS = 3_000;
 const RETRY_DELAY_MAX_MS = 5 * 60_000;
 const LOOK_INTERVAL_MIN_MS = 250;
 const LOOK_INTERVAL_MAX_MS = 15_000;
-const STOP_WAIT_MS = 10_000;
+/** Shorter than the deadline in entry.ts, which ends the process in any case. */
+const STOP_WAIT_MS = 3_000;
 const SENT: Delivery = { outcome: "sent" };
 
 /** Starts the worker. It never throws, and does not keep the process alive. */
@@ -57,6 +58,11 @@ export function startOutbox(deps: OutboxDeps): Outbox {
   const { kv, nowMs, log } = deps;
   const breaker = createBreaker(nowMs);
   const lanes = new Set<Promise<void>>();
+  let lanesMax = LANES_MAX;
+  /** Lanes that still look for mails. */
+  let busy = 0;
+  /** What a lane is about to claim: the others need not try. */
+  const wanted = new Set<string>();
   /** What the server took while the store could not be told: this process does not send it again. */
   const accepted = new Set<string>();
   let isWoken = false;
@@ -65,63 +71,109 @@ export function startOutbox(deps: OutboxDeps): Outbox {
 
   function wake(): void {
     isWoken = true;
-    if (isStopping || lanes.size >= LANES_MAX) return;
+    if (isStopping || busy >= lanesMax) return;
+    busy++;
     const lane = runLane().catch((error) => {
       log.error("outbox failed", { error: error instanceof Error ? error.message : String(error) });
       lookIn(RETRY_DELAY_MIN_MS);
-    }).finally(() => lanes.delete(lane));
+    }).then(endLane).finally(() => lanes.delete(lane));
     lanes.add(lane);
+  }
+
+  /** Behind the last one nothing is kept open. */
+  async function endLane(): Promise<void> {
+    if (busy > 0) return;
+    lanesMax = LANES_MAX;
+    await deps.mailer.hangUp?.().catch(() => {});
   }
 
   /** Sends one mail after the other. Whoever wakes the worker while all lanes are open is heard at the end of one. */
   async function runLane(): Promise<void> {
-    do {
-      isWoken = false;
-      while (!isStopping && await sendNext()) continue;
-      await planLook();
-    } while (isWoken && !isStopping);
+    try {
+      do {
+        isWoken = false;
+        while (!isStopping && await sendNext()) continue;
+        await planLook();
+      } while (isWoken && !isStopping && busy <= lanesMax);
+    } finally {
+      busy--;
+    }
   }
 
   /** False when there is nothing to send, or the server is down. */
   async function sendNext(): Promise<boolean> {
-    const admission = breaker.admit();
-    if (admission === "wait") return false;
+    const passage = breaker.admit();
+    if (passage === "wait") return false;
     try {
-      const mail = await claimNext(kv);
+      const mail = await claimNext();
       if (mail === null) return false;
       // There may be more: one lane opens the next.
-      if (admission === "open") wake();
-      await deliver(mail, admission);
-      return true;
+      if (passage === "open") wake();
+      return await deliver(mail, passage);
     } finally {
-      breaker.giveBack(admission);
+      breaker.giveBack(passage);
     }
   }
 
-  async function deliver(mail: MailRecord, admission: Admission): Promise<void> {
+  /** The first due mail that this worker can have, or null; and null once it is to stop. */
+  async function claimNext(): Promise<MailRecord | null> {
+    for (let page = 0; page < PAGES_MAX; page++) {
+      const due = (await collectDueMails(kv, PAGE)).filter(({ mailId }) => !wanted.has(mailId));
+      if (due.length === 0) return null;
+      for (const item of due) {
+        if (isStopping) return null;
+        const mail = await claim(item);
+        if (mail) return mail;
+      }
+    }
+    return null;
+  }
+
+  async function claim(item: MailDueRecord): Promise<MailRecord | null> {
+    if (wanted.has(item.mailId)) return null;
+    wanted.add(item.mailId);
+    try {
+      return await claimMail(kv, item, { leaseMs: LEASE_MS });
+    } finally {
+      wanted.delete(item.mailId);
+    }
+  }
+
+  /** False when this lane is one too many. */
+  async function deliver(mail: MailRecord, passage: Passage): Promise<boolean> {
     const fields = { mail_id: mail.id, kind: mail.kind, attempt: mail.attempts };
     const letter = openMail(deps.secrets, mail);
     if (letter === null) {
       await buryMail(kv, mail, "sealed under another SECRET_KEY");
-      return log.error("mail cannot be opened", fields);
+      log.error("mail cannot be opened", fields);
+      return true;
     }
     const delivery = accepted.has(mail.id) ? SENT : await attempt(deps, mail, letter);
     if (delivery.outcome === "sent") accepted.add(mail.id);
-    judgeServer(delivery, admission);
+    judgeServer(delivery, passage);
     const isOurs = await writeDown(kv, mail, delivery);
     accepted.delete(mail.id);
 
-    if (!isOurs) return log.warn("mail lease lost", fields);
-    if (delivery.outcome === "sent") {
-      return log.info("mail sent", { ...fields, waited_ms: nowMs() - mail.createdAtMs });
+    if (!isOurs) {
+      log.warn("mail lease lost", fields);
+    } else if (delivery.outcome === "sent") {
+      log.info("mail sent", { ...fields, waited_ms: nowMs() - mail.createdAtMs });
+    } else {
+      const event = delivery.outcome === "refused" ? "mail refused" : "mail put off";
+      log.warn(event, { ...fields, reason: delivery.reason });
     }
-    const event = delivery.outcome === "refused" ? "mail refused" : "mail put off";
-    log.warn(event, { ...fields, reason: delivery.reason });
+    return delivery.outcome !== "crowded";
   }
 
-  function judgeServer(delivery: Delivery, admission: Admission): void {
+  function judgeServer(delivery: Delivery, passage: Passage): void {
+    if (delivery.outcome === "crowded") {
+      // This lane ends, and another one takes its mail; when all is sent, as many may try again.
+      lanesMax = Math.max(1, Math.min(lanesMax, busy) - 1);
+      isWoken = true;
+      return;
+    }
     if (delivery.outcome === "unreachable") {
-      if (breaker.fail(admission)) log.warn("mail server unreachable", { reason: delivery.reason });
+      if (breaker.fail(passage)) log.warn("mail server unreachable", { reason: delivery.reason });
       return;
     }
     if (breaker.succeed()) log.info("mail server back");
@@ -156,19 +208,6 @@ export function startOutbox(deps: OutboxDeps): Outbox {
   };
 }
 
-/** The longest due mail that this worker can have, or null. */
-async function claimNext(kv: Kv): Promise<MailRecord | null> {
-  for (let page = 0; page < PAGES_MAX; page++) {
-    const due = await collectDueMails(kv, PAGE);
-    if (due.length === 0) return null;
-    for (const item of due) {
-      const mail = await claimMail(kv, item, { leaseMs: LEASE_MS });
-      if (mail) return mail;
-    }
-  }
-  return null;
-}
-
 async function attempt(
   { config, mailer }: OutboxDeps,
   { id }: MailRecord,
@@ -194,8 +233,9 @@ function writeDown(kv: Kv, mail: MailRecord, delivery: Delivery): Promise<boolea
       const delayMs = Math.min(Math.max(mail.retryDelayMs * 2, RETRY_DELAY_MIN_MS), RETRY_DELAY_MAX_MS);
       return requeueMail(kv, mail, { reason: delivery.reason, delayMs, retryDelayMs: delayMs });
     }
+    case "crowded":
     case "unreachable":
-      // It stays due: the breaker says when, and then for all mails at once.
+      // It stays due: for the other lanes, or until the breaker says when, and then for all mails at once.
       return requeueMail(kv, mail, { reason: delivery.reason, delayMs: 0, retryDelayMs: mail.retryDelayMs });
   }
 }

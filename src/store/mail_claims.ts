@@ -8,16 +8,22 @@ import { discardMail, isForNobody, isWaiting, putAway, replaceMail } from "./mai
 
 const RELEASES_MAX = 1_000;
 
-/** What is due now, the longest due first; at most `limit`, 1 to 1000. */
+/** What is due now: codes that were not tried yet, then the longest due first; at most `limit`, 1 to 1000. */
 export async function collectDueMails(kv: Kv, limit: number): Promise<MailDueRecord[]> {
-  const page = await kv.collect(keys.mailsDue(), { limit, upTo: kv.nowMs() });
-  return page.entries.map((entry) => entry.value);
+  const upTo = kv.nowMs();
+  const codes = await kv.collect(keys.codesDue(), { limit, upTo });
+  const rest = limit - codes.entries.length;
+  const others = rest === 0 ? [] : (await kv.collect(keys.mailsDue(), { limit: rest, upTo })).entries;
+  return [...codes.entries, ...others].map((entry) => entry.value);
 }
 
 /** When the next mail is due, or null when none is queued. May lie in the past. */
 export async function findNextDueMs(kv: Kv): Promise<number | null> {
-  const page = await kv.collect(keys.mailsDue(), { limit: 1 });
-  return page.entries[0]?.value.dueAtMs ?? null;
+  const pages = await Promise.all(
+    [keys.codesDue(), keys.mailsDue()].map((prefix) => kv.collect(prefix, { limit: 1 })),
+  );
+  const times = pages.flatMap(({ entries }) => entries.map(({ value }) => value.dueAtMs));
+  return times.length === 0 ? null : Math.min(...times);
 }
 
 /**
@@ -31,7 +37,7 @@ export async function claimMail(
 ): Promise<MailRecord | null> {
   const entry = await kv.find(keys.mail(due.mailId));
   if (!isPresent(entry) || !isWaiting(entry.value) || entry.value.dueAtMs !== due.dueAtMs) {
-    await kv.change().check(entry).remove(keys.mailDue(due)).commit();
+    await kv.change().check(entry).remove(keys.codeDue(due), keys.mailDue(due)).commit();
     return null;
   }
   const mail = entry.value;

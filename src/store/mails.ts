@@ -7,8 +7,8 @@ import type { MailContent } from "../mail/content.ts";
 import type { Secrets } from "../secrets.ts";
 import { addAuditEvents, type AuditDeps } from "./audit.ts";
 import type { Actor } from "./client.ts";
-import { keys, type MailRecord } from "./keys.ts";
-import { type Change, isPresent, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
+import { keys, type MailDueRecord, type MailRecord } from "./keys.ts";
+import { type Change, isPresent, type Key, type Kv, LOST, type Present, untilCommitted } from "./kv.ts";
 
 /** A mail that somebody decides to send. */
 export interface MailDraft {
@@ -39,11 +39,11 @@ const LAST_KINDS: ReadonlySet<string> = new Set<MailContent["kind"]>([
 
 /** Adds a mail to somebody's commit: it will be sent if and only if that commit happens. Returns its id. */
 export function addMail(
-  { secrets, nowMs, wakeOutbox }: Pick<Deps, "secrets" | "nowMs" | "wakeOutbox">,
+  { kv, secrets, wakeOutbox }: Pick<Deps, "kv" | "secrets" | "wakeOutbox">,
   change: Change,
   draft: MailDraft,
 ): string {
-  const createdAtMs = nowMs();
+  const createdAtMs = kv.nowMs();
   const id = newId(createdAtMs);
   const { to, content, userId, challenge = null, sendBeforeMs = createdAtMs + NOTICE_LIFE_MS } = draft;
   const owner = userId ?? secrets.mac("address", to);
@@ -133,15 +133,21 @@ function addPlaces(change: Change, mail: MailRecord): void {
   change
     .set(keys.mailOf(owner, mailId), { mailId, expiresAtMs })
     .set(keys.mailIn(state, mailId), { mailId, expiresAtMs });
-  if (isWaiting(mail)) change.set(keys.mailDue({ mailId, dueAtMs }), { mailId, dueAtMs });
+  if (isWaiting(mail)) change.set(dueKeyOf(mail), { mailId, dueAtMs });
 }
 
-function removePlaces(change: Change, { id: mailId, owner, state, dueAtMs }: MailRecord): void {
-  change.remove(
-    keys.mailOf(owner, mailId),
-    keys.mailIn(state, mailId),
-    keys.mailDue({ mailId, dueAtMs }),
-  );
+function removePlaces(change: Change, mail: MailRecord): void {
+  const { id: mailId, owner, state } = mail;
+  change.remove(keys.mailOf(owner, mailId), keys.mailIn(state, mailId), dueKeyOf(mail));
+}
+
+/**
+ * Where a mail that waits is found by when it is due. Codes go before notices, because they live for minutes; but only
+ * until one has been tried: else a code that breaks every connection would keep all notices back.
+ */
+export function dueKeyOf({ id: mailId, dueAtMs, challenge, attempts }: MailRecord): Key<MailDueRecord> {
+  const due: MailDueRecord = { mailId, dueAtMs };
+  return challenge !== null && attempts === 0 ? keys.codeDue(due) : keys.mailDue(due);
 }
 
 /** A dead notice keeps its sealed content, so that an admin may have it sent after all; the last one of an account not. */

@@ -1,9 +1,19 @@
 // The outbox: every mail is found with its owner and with its state, and what waits will be due.
 
 import { isDeepStrictEqual } from "node:util";
-import { keys } from "../store/keys.ts";
-import { isWaiting } from "../store/mails.ts";
-import { expectAt, expectThat, ownedBy, part, type Rule, ruleFor, standsAt } from "./expectation.ts";
+import { keys, type MailDueRecord } from "../store/keys.ts";
+import type { Present } from "../store/kv.ts";
+import { dueKeyOf, isWaiting } from "../store/mails.ts";
+import {
+  expectAt,
+  type Expectation,
+  expectThat,
+  ownedBy,
+  part,
+  type Rule,
+  ruleFor,
+  standsAt,
+} from "./expectation.ts";
 
 const mailRule = ruleFor(keys.mails(), (record) => {
   const mail = record.value;
@@ -17,7 +27,7 @@ const mailRule = ruleFor(keys.mails(), (record) => {
     ...(isWaiting(mail)
       ? [
         expectAt(
-          keys.mailDue({ mailId: id, dueAtMs }),
+          dueKeyOf(mail),
           (due) => isDeepStrictEqual(due, { mailId: id, dueAtMs }),
           "waits, and will never be due",
         ),
@@ -41,12 +51,21 @@ const mailRule = ruleFor(keys.mails(), (record) => {
 
 const dueRule = ruleFor(keys.mailsDue(), (record) => [
   standsAt(record, keys.mailDue(record.value)),
-  expectAt(
-    keys.mail(record.value.mailId),
-    (mail) => mail !== null && isWaiting(mail) && mail.dueAtMs === record.value.dueAtMs,
-    "leads to no mail that waits for it",
-  ),
+  expectWaiting(record),
 ]);
+
+const codeDueRule = ruleFor(keys.codesDue(), (record) => [
+  standsAt(record, keys.codeDue(record.value)),
+  expectWaiting(record),
+]);
+
+function expectWaiting({ value: { mailId, dueAtMs } }: Present<MailDueRecord>): Expectation {
+  return expectAt(
+    keys.mail(mailId),
+    (mail) => mail !== null && isWaiting(mail) && mail.dueAtMs === dueAtMs,
+    "leads to no mail that waits for it",
+  );
+}
 
 const ownerRule = ruleFor(keys.mailsOf(""), (record) => [
   expectAt(
@@ -64,4 +83,4 @@ const stateRule = ruleFor(keys.mailsIn("queued"), (record) => [
   ),
 ]);
 
-export const mailRules: readonly Rule[] = [mailRule, dueRule, ownerRule, stateRule];
+export const mailRules: readonly Rule[] = [mailRule, dueRule, codeDueRule, ownerRule, stateRule];

@@ -124,7 +124,12 @@ async function meet(
   { user: { id, email, role, plan }, session, plainRefreshToken }: SessionGrant,
   tokens: AccessTokens,
 ): Promise<Person> {
-  const accessToken = await tokens.issue({ userId: id, sessionId: session.id, role });
+  const { token: accessToken } = await tokens.issue({
+    userId: id,
+    sessionId: session.id,
+    role,
+    sessionEndsAtMs: session.expiresAtMs,
+  });
   return { id, email, accessToken, refreshToken: plainRefreshToken, plan };
 }
 

@@ -151,4 +151,24 @@ export const accessTokens: readonly Guard[] = [
       "keyring: of two servers that start on an empty store both sign with the one key that is kept",
     ],
   },
+  {
+    name: "a new key signs nothing before every cache of the published keys has it",
+    file: KEYRING,
+    find: "isReady(record, kv.nowMs())",
+    put: "record.expiresAtMs === undefined",
+    red: [
+      "keyring_test.ts",
+      "keyring: no token is signed with a key that a cache of the published ones lacks",
+    ],
+  },
+  {
+    name: "an access token ends with its session",
+    file: ACCESS,
+    find: "Math.max(issuedAt, Math.floor(sessionEndsAtMs / 1000)),",
+    put: "Infinity,",
+    red: [
+      "sessions_test.ts",
+      "refreshTokens: an access token ends with its session, also for who reads nothing but the token",
+    ],
+  },
 ];

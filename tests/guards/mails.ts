@@ -221,4 +221,41 @@ export const mails: readonly Guard[] = [
       "HTML of the settings and of a request is escaped, and a stranger's words never appear",
     ],
   },
+  {
+    name: "a connection that the server ends between two mails costs neither a retry",
+    file: SMTP,
+    find: "isUsed && !hasBegun && isAboutLine(fault)",
+    put: "false",
+    red: [
+      "mail_backlog_test.ts",
+      "a backlog leaves although the server ends each connection after a few mails, and costs no mail a retry",
+    ],
+  },
+  {
+    name: "a mail that the server may have is not handed over again at once",
+    file: SMTP,
+    find: "isUsed && !hasBegun &&",
+    put: "isUsed &&",
+    red: [
+      "mail_backlog_test.ts",
+      "a mail whose text was on its way when the connection ended is not sent again at once: the outbox decides",
+    ],
+  },
+  {
+    name: "codes leave before notices",
+    file: "src/store/mails.ts",
+    find: "challenge !== null && attempts === 0 ?",
+    put: "attempts < 0 ?",
+    red: ["mail_backlog_test.ts", "codes leave before notices, however many wait"],
+  },
+  {
+    name: "a code that breaks every connection keeps no notice back",
+    file: "src/store/mails.ts",
+    find: "challenge !== null && attempts === 0 ?",
+    put: "challenge !== null ?",
+    red: [
+      "mail_backlog_test.ts",
+      "a code that breaks every connection does not hold up the notices behind it",
+    ],
+  },
 ];

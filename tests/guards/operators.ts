@@ -63,18 +63,14 @@ export const operators: readonly Guard[] = [
     red: ["config_test.ts", 'config: refuses CORS_ORIGINS="*"'],
   },
   {
-    name: "a rotated refresh token works for a minute at most",
-    file: CONFIG,
-    find: "(graceMs) => graceMs <= REFRESH_GRACE_MS_MAX,",
-    put: "(graceMs) => graceMs > 0,",
-    red: ["config_test.ts", 'config: refuses REFRESH_GRACE="24h"'],
-  },
-  {
-    name: "a duration that cancels another one stops the start",
-    file: CONFIG,
-    find: "    ...findMisfits(given),\n",
-    put: "    ...findMisfits({}),\n",
-    red: ["config_test.ts", 'config: refuses {"OTP_RESEND_AFTER":"11m"}, also beside another fault'],
+    name: "the doctor tells of a duration that cancels another one",
+    file: "src/doctor/settings.ts",
+    find: "if (isFound(config)) findings",
+    put: "if (!isFound(config) && false) findings",
+    red: [
+      "cli_doctor_test.ts",
+      "doctor: durations that cancel each other are told, and what each is good for",
+    ],
   },
   {
     name: "an address that is none of a store is not taken for a folder",
