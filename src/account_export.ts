@@ -61,7 +61,7 @@ export async function* exportAccount(deps: Deps, caller: Caller): AsyncGenerator
 function listsOf(deps: Deps, { user: { value: user }, session }: Caller): Lists {
   const { kv } = deps;
   return {
-    sessions: listSessions(kv, session.value),
+    sessions: inOnePage(() => listSessions(kv, session.value)),
     known_networks: atMost(LIST_MAX, listNetworks(kv, user.id)),
     mails: atMost(LIST_MAX, listMails(deps, user)),
     events: atMost(LIST_MAX, listEvents(kv, user.id)),
@@ -69,8 +69,8 @@ function listsOf(deps: Deps, { user: { value: user }, session }: Caller): Lists 
   };
 }
 
-async function* listSessions(kv: Kv, current: SessionRecord): AsyncGenerator<Document["sessions"]> {
-  yield (await collectSessions(kv, current.userId)).map(({ value }) => viewSession(value, current));
+async function listSessions(kv: Kv, current: SessionRecord): Promise<Document["sessions"]> {
+  return (await collectSessions(kv, current.userId)).map(({ value }) => viewSession(value, current));
 }
 
 async function* listNetworks(kv: Kv, userId: string): AsyncGenerator<Document["known_networks"]> {
@@ -119,6 +119,11 @@ async function* listNotes(kv: Kv, userId: string): AsyncGenerator<Document["note
     yield page.notes.map(viewNote);
     startId = page.nextId;
   } while (startId !== null);
+}
+
+/** For what fits one record, or a few. */
+async function* inOnePage<Item>(find: () => Promise<Item[]>): AsyncGenerator<Item[]> {
+  yield await find();
 }
 
 async function* atMost<Item>(

@@ -108,7 +108,9 @@ Deno.test("store:check: refuses in a sentence, and makes no store", async (t) =>
       name: "another file",
       path: other,
       args: [],
-      says: `The store ${other} cannot be opened: file is not a database`,
+      says:
+        `The store ${other} cannot be opened: file is not a database. Restore a backup, or let KV_PATH name ` +
+        "another file",
     },
     { name: "an operand", path: missing, args: ["FILE"], says: "Unexpected argument 'FILE'" },
   ];
