@@ -57,7 +57,7 @@ const AGE_MAX_MS = 1_000;
 export const TAKEN_UP_MS = 2 * AGE_MAX_MS;
 /** How long anybody may keep the published keys; a cache before this server gives no others that long. */
 export const PUBLISHED_MAX_AGE_SECONDS = 300;
-/** A new key signs so long after it was made: then no cache is left that lacks it. */
+/** An announced key signs so long after it was made: then no cache is left that lacks it. */
 const PUBLISHED_AHEAD_MS = PUBLISHED_MAX_AGE_SECONDS * 1000 + AGE_MAX_MS + CLOCK_SLACK_MS;
 
 /** Reads the keys, and makes the first one in an empty store. Throws WrongSecretKey. */
@@ -119,24 +119,28 @@ export interface Rotation {
 }
 
 /**
- * Makes a new key, which is published now and signs some minutes later. The one before it signs until then, and
- * verifies until the last token it signed has expired. Null when there are a hundred keys already. With `isRevoking`
- * there is always room, the new key signs at once, and those that may have signed are to be removed after TAKEN_UP_MS.
- * Throws WrongSecretKey.
+ * `at_once`: the new key signs as soon as a server has read it. `announced`: it is published now and signs minutes later,
+ * when no cache lacks it. `revoking`: at once, and the keys that may have signed are to be removed after TAKEN_UP_MS.
+ */
+export type RotationKind = "at_once" | "announced" | "revoking";
+
+/**
+ * Makes a new key. The one before it signs until then, and verifies until the last token it signed has expired. Null when
+ * there are a hundred keys already; who revokes always has room. Throws WrongSecretKey.
  */
 export async function rotateSigningKey(
   deps: AuditDeps,
-  { accessTtlMs, isRevoking }: { readonly accessTtlMs: number; readonly isRevoking: boolean },
+  { accessTtlMs, kind }: { readonly accessTtlMs: number; readonly kind: RotationKind },
 ): Promise<Rotation | null> {
   const { kv, secrets } = deps;
   // A key sealed under another SECRET_KEY would stop every server on this store.
   await openKeyring(kv, secrets);
   const key = await createKey(kv, secrets);
-  const signsAtMs = key.createdAtMs + (isRevoking ? 0 : PUBLISHED_AHEAD_MS);
+  const signsAtMs = key.createdAtMs + (kind === "announced" ? PUBLISHED_AHEAD_MS : 0);
   const othersEndAtMs = signsAtMs + accessTtlMs + CLOCK_SLACK_MS;
-  // Without a time of its own a revoking key signs by every clock, also one that is behind.
-  const record = isRevoking ? key : { ...key, signsAtMs };
-  const isDone = await replaceSigningKey(deps, record, { othersEndAtMs, isRevoking });
+  // Without a time of its own it signs by every clock, also one that is behind.
+  const record = kind === "announced" ? { ...key, signsAtMs } : key;
+  const isDone = await replaceSigningKey(deps, record, { othersEndAtMs, isRevoking: kind === "revoking" });
   return isDone ? { kid: key.kid, signsAtMs, othersEndAtMs } : null;
 }
 

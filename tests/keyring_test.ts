@@ -47,12 +47,12 @@ Deno.test("keyring: of two servers that start on an empty store both sign with t
   }
 });
 
-Deno.test("keyring: no token is signed with a key that a cache of the published ones lacks", async () => {
+Deno.test("keyring: announced, no token is signed with a key that a cache of the published ones lacks", async () => {
   await using server = await startServer({ env: UNLIMITED });
   const person = await signUp(server);
   const unaware = await createSecondInstance(server);
   const { deps, clock } = server;
-  const rotation = await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, isRevoking: false });
+  const rotation = await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, kind: "announced" });
   assert(rotation);
   clock.nowMs += SECOND_MS - 1;
   const { body, headers } = await callApp(unaware, readKeys);
@@ -85,7 +85,7 @@ Deno.test("keyring: a new key signs on time after a restart, and whatever happen
   const first = kidOf(person.accessToken);
   // As by a tool on a machine whose clock is an hour ahead.
   clock.nowMs += HOUR_MS;
-  const rotation = await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, isRevoking: false });
+  const rotation = await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, kind: "announced" });
   clock.nowMs -= HOUR_MS;
   await requireSigned(first);
   await server.restart();
@@ -107,10 +107,10 @@ Deno.test("keyring: a revocation while another one waits leaves the key that sig
   await using server = await startServer({ env: UNLIMITED });
   const person = await signUp(server);
   const { deps, clock } = server;
-  await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, isRevoking: false });
+  await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, kind: "announced" });
   clock.nowMs += SECOND_MS;
   const unaware = await createSecondInstance(server);
-  const revocation = await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, isRevoking: true });
+  const revocation = await rotateSigningKey(deps, { accessTtlMs: ACCESS_TTL_MS, kind: "revoking" });
   assert(revocation);
   await server.restart();
   const late = await callApp(unaware, login, { json: { email: person.email, password: PASSWORD } });
