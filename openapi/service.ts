@@ -132,8 +132,7 @@ export const readKeys = createRoute({
   description:
     `With these any service checks access tokens without calling home. Insist on \`alg\` EdDSA, \`typ\` at+jwt, \`exp\`, and
 \`iss\` and \`aud\`, which are both the address of this server. A sign-out is not seen that way: see \`verifyToken\`.
-Keep them as long as \`Cache-Control\` says: a new key is here before it signs. Only where keys were revoked a token
-names a \`kid\` that you do not know: then fetch them again.`,
+Fetch the keys again when a token names a \`kid\` that you do not know.`,
   security: [],
   responses: {
     200: {
