@@ -139,7 +139,7 @@ export const codes: readonly Guard[] = [
     put: "",
     red: [
       "guess_budget_test.ts",
-      "codes: with no limit a stranger who tries all that there are at resets has at most ten guesses a day at six digits",
+      "codes: with no limit a stranger who tries all that there are has at most ten guesses a day at six digits",
     ],
   },
   {
