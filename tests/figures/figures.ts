@@ -20,7 +20,7 @@ const HELP = `Measures the reliability of the server, and prints each figure bes
   deno task figures [--seed N] [--quick] [--only 1,5,13]
 
   --seed N   repeats the schedules of an earlier run
-  --quick    smaller rounds: under five minutes
+  --quick    smaller rounds: under five minutes, where the whole takes an hour or more
   --only     some of the figures, by number
 
 It ends with status 1 when a figure misses its goal. OPEN is what misses it for a reason that is written down.`;
