@@ -16,7 +16,6 @@ import type { Present } from "./store/kv.ts";
 import { findPresentedToken, ownerOfToken, type PresentedToken } from "./store/rotation.ts";
 import { findSession, touchSession } from "./store/sessions.ts";
 import type { Subject } from "./store/limits.ts";
-import { networkSubject, userSubject } from "./store/subjects.ts";
 
 /** What a handler behind `requireUser` or `requireAdmin` finds besides. */
 export interface SignedInEnv {
@@ -143,8 +142,8 @@ async function applyLimits(
 ): Promise<void> {
   const subjects: Subject[] = [
     userId === null
-      ? { policy: "anonymous", subject: networkSubject(client.networkHash), userId: null }
-      : { policy: "user", subject: userSubject(userId), userId },
+      ? { policy: "anonymous", subject: client.networkHash, userId: null }
+      : { policy: "user", subject: userId, userId },
   ];
   for (const rule of rules) {
     const counted = await rule.subjectOf(deps, { client, userId, body: body.value });

@@ -10,13 +10,7 @@ import { Problem } from "./problem.ts";
 import type { Quota, Subject, Verdict } from "./store/limits.ts";
 import type { Client } from "./store/client.ts";
 import { isKnownNetwork } from "./store/sessions.ts";
-import {
-  addressSubject,
-  challengeSubject,
-  networkSubject,
-  signInSubject,
-  userSubject,
-} from "./store/subjects.ts";
+import { addressSubject, challengeSubject, signInSubject } from "./store/subjects.ts";
 import { findUserIdByEmail } from "./store/users.ts";
 
 /** What is known of a request when its limits are asked: the body is parsed, but not validated. */
@@ -39,7 +33,7 @@ type Counted = Omit<Subject, "policy">;
 export function byNetwork(policy: PolicyName): LimitRule {
   return {
     policy,
-    subjectOf: (_, { client }) => ({ subject: networkSubject(client.networkHash), userId: null }),
+    subjectOf: (_, { client }) => ({ subject: client.networkHash, userId: null }),
   };
 }
 
@@ -71,7 +65,7 @@ export function byAddress(policy: PolicyName): LimitRule {
 export function byUser(policy: PolicyName): LimitRule {
   return {
     policy,
-    subjectOf: (_, { userId }) => userId === null ? null : { subject: userSubject(userId), userId },
+    subjectOf: (_, { userId }) => userId === null ? null : { subject: userId, userId },
   };
 }
 

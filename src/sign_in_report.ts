@@ -15,13 +15,7 @@ import { keys, type MailRecord, type SessionRecord, type UserRecord } from "./st
 import { collectLimitsInForce, type LimitInForce, type Suspect } from "./store/limits_in_force.ts";
 import { collectNewestMailsOf } from "./store/mail_lists.ts";
 import { collectKnownNetworks, collectSessions } from "./store/sessions.ts";
-import {
-  addressSubject,
-  guessSubject,
-  networkSubject,
-  signInSubject,
-  userSubject,
-} from "./store/subjects.ts";
+import { addressSubject, guessSubject, signInSubject } from "./store/subjects.ts";
 import { rfc3339 } from "./user_view.ts";
 
 type Report = z.output<typeof SignInReport>;
@@ -119,15 +113,15 @@ function suspectsOf(
   const address: Label = { scope: "address", ip: null };
   return [
     { policy: "login", subject: signInSubject(secrets, email, null), label: account },
-    { policy: "password", subject: userSubject(id), label: account },
-    { policy: "user", subject: userSubject(id), label: account },
+    { policy: "password", subject: id, label: account },
+    { policy: "user", subject: id, label: account },
     { policy: "password_reset", subject: addressSubject(secrets, email), label: address },
     { policy: "mail", subject: addressSubject(secrets, email), label: address },
     ...[...networks].flatMap(([hash, ip]): Suspect<ReportedPolicy, Label>[] => [
       { policy: "login", subject: signInSubject(secrets, email, hash), label: { scope: "account", ip } },
       ...(["login", "otp", "password_reset", "anonymous"] as const).map((policy) => ({
         policy,
-        subject: networkSubject(hash),
+        subject: hash,
         label: { scope: "network" as const, ip },
       })),
     ]),

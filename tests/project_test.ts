@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import manifest from "../deno.json" with { type: "json" };
 import { readHealth } from "../openapi/service.ts";
-import { runFlags } from "../src/cli/launch.ts";
+import { MEMORY, runFlags } from "../src/cli/launch.ts";
 import { readConfig, settings } from "../src/config.ts";
+import { lastDescendantOf } from "./server_memory.ts";
 import { createSite, eventually, REPOSITORY, spawnProgram, UNSET } from "./process.ts";
 
 const dockerfile = await Deno.readTextFile(`${REPOSITORY}/Dockerfile`);
@@ -29,6 +30,16 @@ Deno.test("Dockerfile: the server runs alone, with the permissions that the star
     assert.deepEqual(running, ["run", "--cached-only", ...runFlags(env), "src/main.ts"]);
   } finally {
     await server.kill();
+  }
+});
+
+Deno.test("memory: what large blocks are is told to the server by the start task, and in the image", async () => {
+  await using site = await createSite();
+  const { pid } = await site.startServer();
+  const environ = await Deno.readTextFile(`/proc/${await lastDescendantOf(pid)}/environ`);
+  for (const [name, value] of Object.entries(MEMORY)) {
+    assert(environ.split("\0").includes(`${name}=${value}`), name);
+    assert(dockerfile.split("\n").includes(`ENV ${name}=${value}`), name);
   }
 });
 

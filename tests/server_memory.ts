@@ -12,7 +12,7 @@ export async function residentBytesOf({ pid }: Program): Promise<number> {
 }
 
 /** The task starts the launcher, which starts the server. */
-async function lastDescendantOf(pid: number): Promise<number> {
+export async function lastDescendantOf(pid: number): Promise<number> {
   const children = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
   const [child] = children.trim().split(" ").filter((id) => id !== "");
   return child === undefined ? pid : await lastDescendantOf(Number(child));

@@ -16,7 +16,6 @@ import { removeMailsOf } from "./mail_lists.ts";
 import { collectNewest, pagesOf } from "./page.ts";
 import { type Actor, type Client, occasion, owner } from "./client.ts";
 import { addSessionsEnd } from "./sessions.ts";
-import { userSubject } from "./subjects.ts";
 import { addUserIndex } from "./user_index.ts";
 import { findUser } from "./users.ts";
 
@@ -148,8 +147,8 @@ async function clear(kv: Kv, tombstone: Present<TombstoneRecord>): Promise<void>
   const lastStep = startStep()
     .remove(
       keys.noteCount(userId),
-      keys.window("user", userSubject(userId)),
-      keys.window("password", userSubject(userId)),
+      keys.window("user", userId),
+      keys.window("password", userId),
     );
   // A mail that is still on its way keeps the tombstone, so that a later round takes the mail along.
   const waiting = await collectNewest(kv, keys.mailsOf(userId), { limit: 1, startId: null });

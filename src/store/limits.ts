@@ -11,7 +11,6 @@ import { NOBODY } from "./audit_places.ts";
 import { anyone, type Client, owner } from "./client.ts";
 import { keys, type WindowRecord } from "./keys.ts";
 import { isPresent, LOST, untilCommitted } from "./kv.ts";
-import { userSubject } from "./subjects.ts";
 
 /** Who counts under a policy. `subject` becomes part of a key: an id, or a hash of an address or network. */
 export interface Subject {
@@ -173,7 +172,7 @@ function decideInStore(deps: LimitDeps, asked: readonly Asked[], client: Client)
 
 /** Whether its count is kept by the id of an account, and so goes with it. A request has one account at most. */
 function isAccount({ userId, key }: Named): boolean {
-  return userId !== null && key.path.at(-1) === userSubject(userId);
+  return userId !== null && key.path.at(-1) === userId;
 }
 
 function see(asked: Asked, stored: WindowRecord | null, nowMs: number): Sight {

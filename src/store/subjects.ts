@@ -1,18 +1,9 @@
 // Whom a limit counts, as the part of a key. Written once: what counts (rate_limit.ts, code_sending.ts) and what tells
-// of it (sign_in_report.ts) would otherwise drift apart, and the report lie. Addresses stand here as hashes only.
+// of it (sign_in_report.ts) would otherwise drift apart, and the report lie. Addresses stand here as hashes only. A network
+// is its hash, as `Client` has it, and an account that has signed in its id, so that its counts go when it does.
 
 import type { Secrets } from "../secrets.ts";
 import type { ChallengePurpose } from "./keys.ts";
-
-/** Everybody in a client's network: `networkHash` as `Client` has it. */
-export function networkSubject(networkHash: string): string {
-  return networkHash;
-}
-
-/** An account, by the requests and passwords that are its own. Ends with it: store/deletion.ts removes its counts. */
-export function userSubject(userId: string): string {
-  return userId;
-}
 
 /** A challenge, whoever tries codes against it. */
 export function challengeSubject(secrets: Secrets, challengeId: string): string {

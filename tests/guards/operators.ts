@@ -63,6 +63,16 @@ export const operators: readonly Guard[] = [
     red: ["config_test.ts", 'config: refuses CORS_ORIGINS="*"'],
   },
   {
+    name: "what the stand-in hasher took goes back to the system",
+    file: "src/cli/launch.ts",
+    find: "    env: MEMORY,\n",
+    put: "",
+    red: [
+      "project_test.ts",
+      "memory: what large blocks are is told to the server by the start task, and in the image",
+    ],
+  },
+  {
     name: "the doctor tells of a duration that cancels another one",
     file: "src/doctor/settings.ts",
     find: "if (isFound(config)) findings",
